@@ -1,0 +1,147 @@
+"""Settings, all of them from the environment (or a `.env` file beside manage.py). README.md lists every one."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+from ssodash import database
+from ssodash.env import choice, env, flag, integer, number, words
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.read_env(str(BASE_DIR / ".env"))
+
+DEBUG = flag("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Set it to a long random text, for example the output of "
+            "`python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`, or use `make run`, which keeps one for you."
+        )
+    SECRET_KEY = "debug-only-key-that-signs-nothing-of-worth-because-DEBUG-is-on"  # noqa: S105
+
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS", [])
+HTTPS = flag("HTTPS", False)
+"""Whether people reach the hub by https. Turns on secure cookies, HSTS and the redirect to https."""
+
+DATABASES: dict[str, dict[str, Any]] = {"default": database.from_environment()}
+
+# --- what the hub is about -------------------------------------------------------------------------------------------
+SYNC_ROLES = words("SYNC_ROLES", ["user", "staff", "lead", "manager", "admin"])
+if not SYNC_ROLES:
+    raise ImproperlyConfigured("SYNC_ROLES is empty. List the roles a user can have, separated by commas.")
+SYNC_ON_SAVE = choice("SYNC_ON_SAVE", "push", ["push", "queue"])
+"""push: a save sends to every site before it answers. queue: the worker is woken and sends."""
+SYNC_PUSH_DEADLINE = number("SYNC_PUSH_DEADLINE", 5, low=0.1, high=60)
+"""Seconds that one save, page or API call waits for the sites at most."""
+SYNC_PUSH_THREADS = integer("SYNC_PUSH_THREADS", 32, low=1, high=500)
+"""How many requests one process sends at the same time while it pushes."""
+SYNC_PUSH_MAX = integer("SYNC_PUSH_MAX", 300, low=1, high=10_000)
+"""A transaction that owes more deliveries than this leaves them to the worker."""
+SYNC_SWEEP_SECONDS = number("SYNC_SWEEP_SECONDS", 3, low=0.2, high=10)
+"""How often the worker looks for changes that nothing woke it for."""
+SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 256, low=1, high=5_000)
+"""How many requests one worker process keeps open at the same time."""
+SYNC_WORKER_SILENT_SECONDS = 30
+"""After so many seconds without a sign of life a worker counts as gone."""
+SYNC_CONNECT_TIMEOUT = number("SYNC_CONNECT_TIMEOUT", 5, low=0.1, high=60)
+SYNC_BLOCKED_NETWORKS = words("SYNC_BLOCKED_NETWORKS", ["169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "224.0.0.0/4", "ff00::/8"])
+"""Networks that no request may go to (by default those of cloud metadata services and of no single machine)."""
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "ssodash.apps.HubConfig",
+    "users.apps.UsersConfig",
+    "sites.apps.SitesConfig",
+    "sync.apps.SyncConfig",
+    "unfold",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "ninja",
+    "procrastinate.contrib.django",
+    "ssodash.apps.HubAdminConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "sync.middleware.OriginMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "ssodash.urls"
+WSGI_APPLICATION = "ssodash.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "var" / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+LOGIN_URL = reverse_lazy("admin:login")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
+    "loggers": {"procrastinate": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}
+
+UNFOLD = {
+    "SITE_TITLE": "SSO Dashboard",
+    "SITE_HEADER": "SSO Dashboard",
+    "SITE_SUBHEADER": "One user, available everywhere",
+    "SITE_SYMBOL": "hub",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}

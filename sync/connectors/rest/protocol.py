@@ -1,0 +1,120 @@
+"""Requests and answers of the `rest` protocol."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sync import outcomes, payloads
+from sync.connectors.rest import signing
+from sync.connectors.target import Target
+from sync.outcomes import Outcome, Verdict
+from sync.payloads import Message
+from sync.transport.values import HttpFailure, HttpRequest, HttpResult
+
+CANNOT_REMOVE = "this site cannot remove users; access may remain"
+USER_AGENT = "SSO-Dashboard/1"
+
+
+class RestConnector:
+    """`POST {sync_path}` for an upsert, `{sync_path}/delete` for a removal, `{sync_path}/batch` for several users."""
+
+    def build(self, target: Target, messages: Sequence[Message]) -> HttpRequest:
+        """The signed request. A removal alone never goes to `sync_path`: a handler that ignores `action` would bring the user back."""
+        if target.batch_size > 1:
+            path, message_id = "/batch", payloads.batch_id([message.message_id for message in messages])
+            content: Any = {"users": [payloads.body(message) for message in messages]}
+        else:
+            (message,) = messages
+            path, message_id = "/delete" if message.action == "delete" else "", message.message_id
+            content = payloads.body(message)
+        payload = payloads.encode(content)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+            **signing.headers(target, message_id, payload),
+        }
+        url = f"{target.url.rstrip('/')}{target.sync_path}{path}"
+        return HttpRequest(url, headers, payload, target.timeout, target.connect_timeout)
+
+    def read(self, target: Target, messages: Sequence[Message], result: HttpResult) -> list[Verdict]:
+        """One verdict a message."""
+        verdict, answer = _whole(result)
+        if target.batch_size > 1:
+            return [verdict] * len(messages) if verdict else _members(messages, answer)
+        (message,) = messages
+        return [_single(message, verdict, answer, result)]
+
+
+def _whole(result: HttpResult) -> tuple[Verdict | None, dict[str, Any]]:
+    """The verdict on the request as a whole, or None and the answer's JSON object when it was accepted."""
+    if isinstance(result, HttpFailure):
+        return outcomes.of_failure(result), {}
+    verdict = outcomes.of_status(result, datetime.now(UTC))
+    if verdict:
+        reason = _reason(_json(result.body))
+        if reason and verdict.outcome is not Outcome.THROTTLED:
+            verdict = Verdict(verdict.outcome, f"{verdict.error} ({reason})"[:500])
+        return verdict, {}
+    if result.truncated:
+        return Verdict(Outcome.SITE_BROKEN, f"HTTP {result.status} with more than 64 kB: not the answer of a sync endpoint"), {}
+    if not result.body.strip():
+        return None, {}
+    answer = _json(result.body)
+    if not isinstance(answer, dict):
+        kind = result.headers.get("content-type", "no content type")[:60]
+        return Verdict(Outcome.SITE_BROKEN, f"HTTP {result.status} without a JSON object ({kind}): a login page? Is the sync path right?"), {}
+    return None, answer
+
+
+def _single(message: Message, verdict: Verdict | None, answer: dict[str, Any], result: HttpResult) -> Verdict:
+    if verdict is None:
+        return _accepted(message, answer)
+    if message.action == "delete" and not isinstance(result, HttpFailure) and result.status in {404, 405}:
+        return Verdict(Outcome.PERMANENT, f"HTTP {result.status}: {CANNOT_REMOVE}")
+    return verdict
+
+
+def _accepted(message: Message, answer: dict[str, Any]) -> Verdict:
+    if answer.get("success") is False:
+        return Verdict(Outcome.PERMANENT, f"The site refused this user: {_reason(answer) or 'it gave no reason'}"[:500])
+    remote_id = answer.get("remote_id")
+    return Verdict(
+        Outcome.DELIVERED,
+        remote_id=str(remote_id)[:200] if isinstance(remote_id, str | int) and not isinstance(remote_id, bool) else None,
+        names_user=answer.get("id") == message.user_id,
+    )
+
+
+def _members(messages: Sequence[Message], answer: dict[str, Any]) -> list[Verdict]:
+    """Each user by its own result; one that the answer leaves out is tried again, and never fails its neighbours."""
+    results = answer.get("results")
+    if not isinstance(results, list):
+        return [Verdict(Outcome.SITE_BROKEN, 'The answer has no list "results": does this path take batches?')] * len(messages)
+    by_id = {item["id"]: item for item in results if isinstance(item, dict) and isinstance(item.get("id"), str)}
+    verdicts = []
+    for message in messages:
+        item = by_id.get(message.user_id)
+        if item is None or not isinstance(item.get("success"), bool):
+            verdicts.append(Verdict(Outcome.TRANSIENT, "The site's answer says nothing about this user"))
+        else:
+            verdicts.append(_accepted(message, item))
+    return verdicts
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reason(answer: Any) -> str:
+    """What the site itself says is wrong: its `error` or `message`."""
+    if not isinstance(answer, dict):
+        return ""
+    for key in ("error", "message", "detail"):
+        if isinstance(answer.get(key), str) and answer[key].strip():
+            return " ".join(answer[key].split())[:300]
+    return ""

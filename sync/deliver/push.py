@@ -1,0 +1,82 @@
+"""The push: send what these users are owed now, from the calling process, to all sites at the same time, under one deadline."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+
+from django.conf import settings
+
+from sync.deliver.claim import Claim, claim
+from sync.deliver.release import release
+from sync.deliver.settle import settle
+from sync.deliver.shipments import Shipment, pack, unpack
+from sync.deliver.targets import open_slots
+from sync.transport import FailureKind, HttpFailure, HttpResult, direct
+
+logger = logging.getLogger(__name__)
+
+WORTH_STARTING = 0.05
+"""Seconds that must be left for a request to be started at all."""
+
+_pool: tuple[int, ThreadPoolExecutor] | None = None
+
+
+def _executor() -> ThreadPoolExecutor:
+    """The process's push threads; a forked child makes its own."""
+    global _pool
+    if _pool is None or _pool[0] != os.getpid():
+        _pool = (os.getpid(), ThreadPoolExecutor(settings.SYNC_PUSH_THREADS, thread_name_prefix="sync-push"))
+    return _pool[1]
+
+
+def push(user_ids: Sequence[str], *, ends: float) -> None:
+    """Sends what is due for these users until nothing is left or `ends` (of `time.monotonic`) has come; the rest stays pending.
+
+    Skips sites that are quarantined or asked to wait. Never waits longer than `ends`, and never raises for what a site does.
+    """
+    while ends - time.monotonic() > WORTH_STARTING:
+        slots = [slot for slot in open_slots() if not slot.probe]
+        claims = claim(slots, user_ids=user_ids)
+        if not claims:
+            return
+        _send(claims, ends)
+
+
+def _send(claims: list[Claim], ends: float) -> None:
+    shipments, unsendable = pack(claims)
+    settle(unsendable)
+    waiting: dict[Future[HttpResult | None], Shipment] = {_executor().submit(_send_one, s, ends): s for s in shipments}
+    while waiting:
+        done, _ = wait(waiting, timeout=max(0.0, ends - time.monotonic()), return_when=FIRST_COMPLETED)
+        if not done:
+            break
+        # Answers that come close together are settled together.
+        done, _ = wait(waiting, timeout=0.002)
+        _settle({future: waiting.pop(future) for future in done})
+    for future, shipment in waiting.items():
+        if future.cancel():
+            release(shipment.claims)
+        else:
+            late = HttpFailure(FailureKind.TIMEOUT, "No complete answer within the push deadline", shipment.target.timeout)
+            settle(unpack(shipment, late))
+
+
+def _send_one(shipment: Shipment, ends: float) -> HttpResult | None:
+    left = ends - time.monotonic()
+    if left < WORTH_STARTING:
+        return None
+    return direct.send(replace(shipment.request, timeout=min(shipment.request.timeout, left)))
+
+
+def _settle(done: dict[Future[HttpResult | None], Shipment]) -> None:
+    attempts = []
+    for future, shipment in done.items():
+        result = future.result()
+        if result is None:
+            release(shipment.claims)
+        else:
+            attempts += unpack(shipment, result)
+    settle(attempts)

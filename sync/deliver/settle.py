@@ -1,0 +1,184 @@
+"""Settle: what an answer meant becomes the delivery's state, the attempt's log row, the site's health and the run's progress, together."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from sync import backoff, payloads, quarantine, redact
+from sync.deliver.claim import Claim
+from sync.outcomes import Outcome, Verdict
+
+SETTLE = """
+with given as materialized (
+    select * from jsonb_to_recordset(%(attempts)s::jsonb) as g (
+        ordinal int, delivery_id bigint, token uuid, outcome text, error text, note text, delay float8, keep_try boolean, spent boolean,
+        digest text, remote_id text
+    )
+), settled as (
+    update user_sync_delivery d set
+        acked_action = case when g.ok then d.attempted_action else d.acked_action end,
+        acked_version = case when g.ok then d.attempted_version else d.acked_version end,
+        acked_generation = case when g.ok then d.attempted_generation else d.acked_generation end,
+        acked_epoch = case when g.ok then d.attempted_epoch else d.acked_epoch end,
+        acked_email = case when g.ok then d.attempted_email else d.acked_email end,
+        acked_digest = case when g.ok then g.digest else d.acked_digest end,
+        remote_id = coalesce(g.remote_id, d.remote_id),
+        last_synced_at = case when g.ok then clock_timestamp() else d.last_synced_at end,
+        last_error = case when g.ok then g.note else g.error end,
+        status = case when g.changed then 'pending' when g.ok then 'success' when g.spent then 'failed' else 'pending' end,
+        -- Changed while under way and accepted: send the newer state now. Otherwise the wait that the outcome asks for.
+        next_attempt_at = case when g.changed and (g.ok or g.spent) then clock_timestamp()
+            when g.ok or g.spent then null else clock_timestamp() + make_interval(secs => g.delay) end,
+        tries = case when g.changed then 0 when g.keep_try then d.tries - 1 else d.tries end,
+        run_id = null, lease_token = null, lease_until = null, lease_started_at = null
+    from (
+        select g.*, g.outcome = 'delivered' as ok, d.run_id as was_run,
+            d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
+                or d.wanted_action <> d.attempted_action or s.epoch <> d.attempted_epoch as changed
+        from given g
+        join user_sync_delivery d on d.id = g.delivery_id and d.lease_token = g.token
+        join connected_sites s on s.id = d.site_id
+    ) g
+    where d.id = g.delivery_id and d.lease_token = g.token
+    returning d.id, d.site_id, d.user_id, d.status, d.acked_action, d.attempted_email, g.ordinal, g.outcome, g.was_run
+), progress as (
+    update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
+    from (
+        select was_run, site_id, count(*) filter (where outcome = 'delivered') as good, count(*) filter (where outcome <> 'delivered') as bad
+        from settled where was_run is not null group by was_run, site_id
+    ) t
+    where r.run_id = t.was_run and r.site_id = t.site_id
+)
+select ordinal, status, id, site_id, acked_action, attempted_email, user_id from settled
+"""
+
+AFTER_REMOVAL = """
+with removed as (
+    select * from unnest(%(sites)s::bigint[], %(emails)s::text[], %(user_ids)s::text[]) as t (site_id, email, user_id)
+)
+update user_sync_delivery d set
+    wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = clock_timestamp(), cause = 'removal',
+    status = case when d.status = 'in_progress' then d.status else 'pending' end
+from removed r
+join user_profiles u on lower(u.email) = lower(r.email) and u.user_id <> r.user_id
+where d.site_id = r.site_id and d.user_id = u.user_id and d.wanted_action = 'upsert' and d.attempted_version is not null
+"""
+
+FORGET = """
+delete from user_sync_delivery d where d.id = any (%(ids)s) and d.status = 'success' and d.acked_action = 'delete'
+    and not exists (select from user_profiles u where u.user_id = d.user_id)
+"""
+
+LOG = """
+copy user_sync_log (attempt_id, user_id, email, site_id, site_name, type, version, generation, attributes, status, outcome, http_code,
+    duration_ms, error, response, message_id, cause, actor, run_id, started_at, completed_at) from stdin
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claim that was sent (or could not be), and what came of it. `duration` is seconds."""
+
+    claim: Claim
+    verdict: Verdict
+    message_id: str
+    http_code: int | None = None
+    duration: float | None = None
+    response: bytes = b""
+
+
+@transaction.atomic
+def settle(attempts: Sequence[Attempt]) -> dict[Any, str]:
+    """Writes down what came of these attempts, all in one transaction and in a fixed number of statements.
+
+    A delivery whose lease is no longer ours keeps its state; only the log gains a row. Returns the new status by lease token.
+    """
+    if not attempts:
+        return {}
+    given = [_given(ordinal, attempt) for ordinal, attempt in enumerate(attempts)]
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLE, {"attempts": json.dumps(given)})
+        settled = cursor.fetchall()
+        statuses = {attempts[row[0]].claim.token: row[1] for row in settled}
+        removals = [row for row in settled if row[4] == "delete" and row[1] == "success"]
+        if removals:
+            cursor.execute(
+                AFTER_REMOVAL,
+                {"sites": [r[3] for r in removals], "emails": [r[5] for r in removals], "user_ids": [r[6] for r in removals]},
+            )
+            cursor.execute(FORGET, {"ids": [r[2] for r in removals]})
+        write_log(cursor, [_log_row(attempt, statuses.get(attempt.claim.token)) for attempt in attempts])
+    quarantine.record([(attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe) for attempt in attempts])
+    return statuses
+
+
+def write_log(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts log rows by COPY: one statement whatever their number."""
+    with cursor.copy(LOG) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
+    claim, verdict = attempt.claim, attempt.verdict
+    keep_try = verdict.outcome is Outcome.THROTTLED or claim.probe
+    wait = backoff.delay_after(claim.tries)
+    spent = verdict.outcome is Outcome.PERMANENT or (wait is None and not keep_try)
+    if claim.probe and wait is None:
+        wait = backoff.SCHEDULE[-1]
+    delay = verdict.retry_after if verdict.retry_after is not None else (wait.total_seconds() if wait else 0.0)
+    return {
+        "ordinal": ordinal,
+        "delivery_id": claim.delivery_id,
+        "token": str(claim.token),
+        "outcome": verdict.outcome,
+        "error": verdict.error,
+        "note": _note(attempt),
+        "delay": delay,
+        # A probe's claim counted no try, so there is none to give back.
+        "keep_try": keep_try and not claim.probe,
+        "spent": spent,
+        "digest": payloads.digest(claim.message),
+        "remote_id": verdict.remote_id,
+    }
+
+
+def _note(attempt: Attempt) -> str:
+    """What stays to be said although the site accepted."""
+    message = attempt.claim.message
+    confirmed = attempt.verdict.names_user or attempt.claim.target.confirms_ids
+    if message.previous_email and not confirmed:
+        return f"The email changed from {message.previous_email}; this site never confirmed ids, so the old account may remain there"
+    return ""
+
+
+def _log_row(attempt: Attempt, status: str | None) -> tuple[Any, ...]:
+    claim, verdict, message = attempt.claim, attempt.verdict, attempt.claim.message
+    result = "success" if verdict.outcome is Outcome.DELIVERED else "failed" if status == "failed" or verdict.outcome is Outcome.PERMANENT else "pending"
+    return (
+        claim.token,
+        message.user_id,
+        message.email,
+        claim.target.site_id,
+        claim.target.name,
+        message.action,
+        message.version,
+        claim.generation,
+        json.dumps(payloads.body(message)),
+        result,
+        verdict.outcome.value,
+        attempt.http_code,
+        None if attempt.duration is None else round(attempt.duration * 1000),
+        redact.redact(verdict.error),
+        redact.response_text(attempt.response),
+        attempt.message_id,
+        claim.cause if claim.tries <= 1 else "retry",
+        claim.actor,
+        claim.run_id,
+        claim.started_at,
+        timezone.now(),
+    )

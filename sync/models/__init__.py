@@ -1,0 +1,9 @@
+"""The tables of sync. One subject a module."""
+
+from sync.models.delivery import Action, Delivery, Status
+from sync.models.health import SiteHealth
+from sync.models.log import UserSyncLog
+from sync.models.outbox import OutboxEntry
+from sync.models.run import RunSite, SyncRun
+
+__all__ = ["Action", "Delivery", "OutboxEntry", "RunSite", "SiteHealth", "Status", "SyncRun", "UserSyncLog"]

@@ -1,0 +1,68 @@
+"""Runs: one Sync All, or one bulk action, with its progress."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from sites.models import ConnectedSite
+
+
+class SyncRun(models.Model):
+    """A walk over users in key order, per site. Nothing is marked in advance: the cursors are on `RunSite`."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting for a worker"
+        RUNNING = "running", "Running"
+        FINISHED = "finished", "Finished"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Scope(models.TextChoices):
+        ALL = "all", "Everyone"
+        USERS = "users", "Chosen users"
+        PENDING = "pending", "Only what is out of date"
+
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, db_default=models.Func(function="gen_random_uuid"), editable=False)
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.ALL, db_default="all")
+    user_ids = ArrayField(models.CharField(max_length=100), null=True, help_text="The chosen users, for the scope `users`.")
+    cause = models.CharField(max_length=20)
+    actor = models.CharField(max_length=150, default="", db_default="")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_default="queued")
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "user_sync_run"
+        verbose_name = "run"
+        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=models.Q(state__in=["queued", "running", "finished", "cancelled"]), name="user_sync_run_state_known")]
+        indexes = [models.Index(fields=["state"], condition=models.Q(state__in=["queued", "running"]), name="user_sync_run_open")]
+
+    def __str__(self) -> str:
+        return f"run {self.public_id}: {self.state}"
+
+
+class RunSite(models.Model):
+    """One site's part of a run: how far it is (`cursor`, a public user id) and what came of it."""
+
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="parts")
+    site = models.ForeignKey(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    cursor = models.CharField(max_length=100, default="", db_default="")
+    total = models.IntegerField(default=0, db_default=0)
+    succeeded = models.IntegerField(default=0, db_default=0)
+    failed = models.IntegerField(default=0, db_default=0)
+    left_owed = models.IntegerField(default=0, db_default=0, help_text="Not sent now (site quarantined, say): the worker delivers them.")
+    finished = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        db_table = "user_sync_run_site"
+        verbose_name = "run at a site"
+        constraints = [models.UniqueConstraint(fields=["run", "site"], name="user_sync_run_site_one_per_pair")]
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} at site {self.site_id}"

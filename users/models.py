@@ -1,0 +1,61 @@
+"""The directory: one row per user."""
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+
+from users.identifiers import new_user_id
+
+valid_user_id = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z",
+    "Use letters, digits, - and _ (at most 100 characters), for example user_123; leave it empty to have one made.",
+)
+
+
+def default_role() -> str:
+    """The first of SYNC_ROLES: what a new user gets when nobody says otherwise."""
+    return str(settings.SYNC_ROLES[0])
+
+
+class UserProfile(models.Model):
+    """A person in the directory. Not a staff login, which is Django's `auth.User`.
+
+    `version` and `updated_at` belong to the database: a trigger draws a new version whenever something that sites hear of changes,
+    whoever writes; what Python assigns to them is ignored.
+    """
+
+    user_id = models.CharField(
+        "user id",
+        unique=True,
+        max_length=100,
+        default=new_user_id,
+        db_default=models.Func(function="new_user_id"),
+        validators=[valid_user_id],
+        help_text="The id that sites know this user by. It never changes.",
+    )
+    email = models.EmailField(max_length=254)
+    full_name = models.CharField(max_length=200)
+    role = models.CharField(max_length=100, default=default_role, db_default="user")
+    is_active = models.BooleanField("active", default=True, db_default=True)
+    version = models.BigIntegerField(default=0, db_default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "user_profiles"
+        verbose_name = "user"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_profiles_email_unique",
+                violation_error_message="A user with this email already exists.",
+            ),
+            models.CheckConstraint(condition=models.Q(email__regex=r"^[^@\s]+@[^@\s]+$"), name="user_profiles_email_has_at"),
+            models.CheckConstraint(condition=~models.Q(user_id=""), name="user_profiles_user_id_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
