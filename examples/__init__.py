@@ -1,0 +1,1 @@
+"""Receivers: what a site adds to be synced. Start with `README.md` in this folder."""
