@@ -56,7 +56,8 @@ class ScriptedSite:
 
     def stop(self) -> None:
         self._free.set()
-        self._server.stop()
+        if self._server.is_running():
+            self._server.stop()
 
     def hold(self) -> None:
         """From now on requests are taken in, but not answered until `let_go`."""

@@ -1,0 +1,1 @@
+from tests.sync.conftest import connect, hrms, scripted  # noqa: F401
