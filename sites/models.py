@@ -30,7 +30,11 @@ class ConnectedSite(models.Model):
     display_name = models.CharField(max_length=100, help_text="What people see, for example HRMS.")
     url = models.CharField("URL", max_length=500, validators=[validate_site_url], help_text="For example https://hrms.example.com.")
     icon = models.CharField(
-        max_length=50, blank=True, default="apps", db_default="apps", help_text="The name of a Material Symbol, for example badge or storefront."
+        max_length=50,
+        blank=True,
+        default="apps",
+        db_default="apps",
+        help_text="The name of a Material Symbol, for example badge or storefront.",
     )
     category = models.CharField(max_length=100, blank=True, default="", db_default="", help_text="For example Human resources.")
     is_active = models.BooleanField(
@@ -45,7 +49,10 @@ class ConnectedSite(models.Model):
         help_text="Users per request. 1 sends one user a request; more needs the site's batch endpoint.",
     )
     max_in_flight = models.PositiveIntegerField(
-        default=8, db_default=8, validators=[MinValueValidator(1), MaxValueValidator(100)], help_text="Requests under way at the same time at most."
+        default=8,
+        db_default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Requests under way at the same time at most.",
     )
     timeout = models.FloatField(
         default=10.0,

@@ -20,7 +20,9 @@ def validate_site_url(value: str) -> None:
         found = f"It begins with {parts.scheme}:" if parts.scheme else "It has no scheme"
         raise ValidationError(f"{found}; the address must begin with https:// (or http://), {EXAMPLE}.")
     if parts.username is not None or parts.password is not None:
-        raise ValidationError("The address has a user name or password in it. Take it out: requests are signed with the site's secret instead.")
+        raise ValidationError(
+            "The address has a user name or password in it. Take it out: requests are signed with the site's secret instead."
+        )
     if not parts.hostname or port == 0:
         raise ValidationError(f"The address has no host name. Write it like this: {EXAMPLE}.")
     if parts.query or parts.fragment:

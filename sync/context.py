@@ -14,7 +14,8 @@ class Origin:
     actor: str = ""
 
 
-_current: ContextVar[Origin] = ContextVar("sync_origin", default=Origin())
+DEFAULT = Origin()
+_current: ContextVar[Origin] = ContextVar("sync_origin", default=DEFAULT)
 
 
 def origin() -> Origin:

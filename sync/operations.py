@@ -8,12 +8,16 @@ from django.conf import settings
 from django.db import transaction
 
 from sites.models import ConnectedSite
-from sync import quarantine, reconcile, runs, status, tasks_queue
+from sync import fanout, quarantine, reconcile, runs, status, tasks_queue
+from sync.deliver.leases import free_lost
 from sync.deliver.push import push
 from sync.deliver.sender import Sender
 from sync.models import Delivery, RunSite, SiteHealth, SyncRun, UserSyncLog
 from sync.resend import resend
 from users.models import UserProfile
+
+LOST_EVERY = 2.0
+"""Seconds between two looks for leases whose holder ended."""
 
 
 class UnknownUser(LookupError):
@@ -44,14 +48,14 @@ def find_user_id(text: str) -> str:
     raise UnknownUser(f"There is no user {text!r}: give a user id or an email of the directory.")
 
 
-def find_sites(names: Sequence[str]) -> list[ConnectedSite]:
-    """The sites of these names. Raises UnknownSite naming the first unknown one and those there are."""
+def find_sites(names: Sequence[str], *, also_inactive: bool = False) -> list[ConnectedSite]:
+    """The sites of these names. Raises UnknownSite naming the first unknown one and those there are, or the first inactive one."""
     found = {site.name: site for site in ConnectedSite.objects.filter(name__in=names)}
     for name in names:
         if name not in found:
             known = ", ".join(ConnectedSite.objects.values_list("name", flat=True)[:20]) or "none yet"
             raise UnknownSite(f"There is no site {name!r}. Connected sites: {known}.")
-        if not found[name].is_active:
+        if not found[name].is_active and not also_inactive:
             raise UnknownSite(f"The site {name!r} is inactive: activate it first, it then receives everything it missed.")
     return [found[name] for name in names]
 
@@ -96,9 +100,7 @@ class StartedRun:
     message: str
 
 
-def sync_all(
-    *, cause: str, actor: str = "", sites: Sequence[ConnectedSite] | None = None, only_pending: bool = False
-) -> StartedRun:
+def sync_all(*, cause: str, actor: str = "", sites: Sequence[ConnectedSite] | None = None, only_pending: bool = False) -> StartedRun:
     """Starts a run that sends everyone (or only what is out of date) to all active sites, or those given; a worker does it."""
     scope = SyncRun.Scope.PENDING if only_pending else SyncRun.Scope.ALL
     return _started(*runs.start(cause=cause, actor=actor, scope=scope, sites=sites))
@@ -141,17 +143,46 @@ def _size(run: SyncRun) -> int:
     return sum(RunSite.objects.filter(run=run).values_list("total", flat=True))
 
 
+def start_here(
+    *,
+    cause: str,
+    actor: str = "",
+    user_ids: Sequence[str] | None = None,
+    sites: Sequence[ConnectedSite] | None = None,
+    only_pending: bool = False,
+) -> tuple[SyncRun, bool]:
+    """Starts a run for the caller to carry out by `run_here`, or joins the one under way over the same; returns it and whether it is new.
+
+    Without a worker nothing else would fan out what changed before, so this does.
+    """
+    while fanout.fan_out(user_ids=user_ids):
+        continue
+    scope = SyncRun.Scope.PENDING if only_pending else SyncRun.Scope.ALL if user_ids is None else SyncRun.Scope.USERS
+    return runs.start(cause=cause, actor=actor, scope=scope, user_ids=user_ids, sites=sites)
+
+
 def run_here(run: SyncRun, *, ends: float | None = None, on_step: Callable[[SyncRun], None] | None = None) -> SyncRun:
-    """Feeds and delivers a run in this process, until it is over or `ends` (of `time.monotonic`) has come; a worker goes on then."""
+    """Feeds and delivers a run in this process, until it is over or `ends` (of `time.monotonic`) has come; a worker goes on then.
+
+    Where another process feeds the run, this one helps to deliver, and takes over should the other end. `on_step` is called several
+    times a second; what it raises ends this process's part.
+    """
     feeder = runs.Feeder(run)
     sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT, run_id=run.pk)
     over = False
+    next_look = time.monotonic() + LOST_EVERY
     try:
         while not over and (ends is None or time.monotonic() < ends):
-            over = feeder.step()
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + LOST_EVERY
+                free_lost()  # there may be no worker to do it, and the run waits for them
+            elsewhere = feeder.step()
+            if elsewhere:
+                run.refresh_from_db()
+                over = run.state in {SyncRun.State.FINISHED, SyncRun.State.CANCELLED}
             sender.fill()
             if sender.idle and not over:
-                time.sleep(0.02)  # what is left is leased by another process: look again soon
+                time.sleep(0.2 if elsewhere else 0.02)  # what is left is leased by another process: look again soon
             sender.step(0.05)
             if on_step:
                 on_step(run)

@@ -65,7 +65,9 @@ def of_status(response: HttpResponse, now: datetime) -> Verdict | None:
         return Verdict(Outcome.THROTTLED, f"HTTP {code}: the site asks to wait {wait:g} s", retry_after=wait)
     if 300 <= code < 400:
         target = response.headers.get("location", "nowhere")[:200]
-        return Verdict(Outcome.SITE_BROKEN, f"HTTP {code}: the site redirects to {target}, which is not followed. Put the right address in its URL")
+        return Verdict(
+            Outcome.SITE_BROKEN, f"HTTP {code}: the site redirects to {target}, which is not followed. Put the right address in its URL"
+        )
     if code in SITE_BROKEN_CODES:
         return Verdict(Outcome.SITE_BROKEN, f"HTTP {code}: {HINTS[code]}")
     if code == 429:

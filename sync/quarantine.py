@@ -49,7 +49,7 @@ class _Tally:
 
 
 def record(results: Iterable[tuple[int, str, Verdict, bool]]) -> None:
-    """Takes in attempts as (site id, user id, verdict, was it a probe) and opens or closes quarantines. Runs in the settle's transaction."""
+    """Takes in attempts as (site id, user id, verdict, was it a probe) and opens or closes quarantines, within the settle's transaction."""
     tallies: dict[int, _Tally] = {}
     for site_id, user_id, verdict, probe in results:
         tallies.setdefault(site_id, _Tally()).add(user_id, verdict, probe)

@@ -17,8 +17,8 @@ with pair as materialized (
     select user_id, site_id, 'upsert', version, %(cause)s, %(actor)s from pair where belongs
     on conflict (site_id, user_id) do update set
         wanted_action = 'upsert', wanted_version = greatest(d.wanted_version, excluded.wanted_version),
-        wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s, run_id = null,
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
+        wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s,
+        run_id = null, status = case when d.status = 'in_progress' then d.status else 'pending' end
     returning d.id
 ), removals as (
     update user_sync_delivery d set

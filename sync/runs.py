@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 WINDOW = 500
 """Users per site that are owed ahead of the deliveries, at the most."""
 LEASE_SECONDS = 30
+LONG_WAIT = 10
+"""Seconds that a run waits for a site which asked for a pause (Retry-After), at the most."""
 
 FEED = """
 with site as (
@@ -99,17 +102,18 @@ def start(
 ) -> tuple[SyncRun, bool]:
     """A new run over these sites (all active ones by default); returns it and whether it is new.
 
-    A run of the same scope over the same sites that is not over yet is returned instead, so that two clicks are one run.
+    A run of the same scope over the same sites and users that is not over yet is returned instead, so that two clicks are one run.
     """
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(hashtext('user_sync_run'))")
     chosen = list(sites) if sites is not None else list(ConnectedSite.objects.filter(is_active=True))
     wanted = {site.pk for site in chosen}
+    only = None if user_ids is None else list(user_ids)
     if scope != SyncRun.Scope.USERS:
         for run in SyncRun.objects.filter(state__in=[SyncRun.State.QUEUED, SyncRun.State.RUNNING], scope=scope):
-            if set(run.parts.values_list("site_id", flat=True)) == wanted:
+            if run.user_ids == only and set(run.parts.values_list("site_id", flat=True)) == wanted:
                 return run, False
-    run = SyncRun.objects.create(scope=scope, user_ids=None if user_ids is None else list(user_ids), cause=cause, actor=actor)
+    run = SyncRun.objects.create(scope=scope, user_ids=only, cause=cause, actor=actor)
     add_parts(run, chosen)
     return run, True
 
@@ -118,9 +122,7 @@ def add_parts(run: SyncRun, sites: Sequence[ConnectedSite]) -> None:
     """Gives the run its sites, each with the number of deliveries to expect."""
     RunSite.objects.bulk_create([RunSite(run=run, site=site) for site in sites], ignore_conflicts=True)
     with connection.cursor() as cursor:
-        cursor.execute(
-            TOTALS, {"run": run.pk, "user_ids": run.user_ids, "only_pending": run.scope == SyncRun.Scope.PENDING}
-        )
+        cursor.execute(TOTALS, {"run": run.pk, "user_ids": run.user_ids, "only_pending": run.scope == SyncRun.Scope.PENDING})
 
 
 def cancel(run: SyncRun) -> bool:
@@ -155,7 +157,7 @@ class Feeder:
                 " and (lease_until is null or lease_until < now() or lease_token = %s)",
                 [self._token, LEASE_SECONDS, self.run.pk, self._token],
             )
-            taken = cursor.rowcount == 1
+            taken: bool = cursor.rowcount == 1
             if taken and not self.run.parts.exists():
                 # Started by SQL, which names no sites: all active ones.
                 add_parts(self.run, list(ConnectedSite.objects.filter(is_active=True)))
@@ -183,11 +185,12 @@ class Feeder:
     def _outstanding(self) -> dict[int, int]:
         with connection.cursor() as cursor:
             cursor.execute(
-                # What a site in quarantine owes is the worker's to deliver, not the run's to wait for.
+                # What a site in quarantine, or one that asked for a long wait, is owed is the worker's to deliver: the run does not wait.
                 "update user_sync_delivery d set run_id = null from user_sync_site_health h, connected_sites s"
                 " where d.run_id = %s and h.site_id = d.site_id and s.id = d.site_id"
-                " and (h.quarantined_at is not null or not s.is_active) and d.status = 'pending'",
-                [self.run.pk],
+                " and (h.quarantined_at is not null or not s.is_active or h.throttled_until > now() + make_interval(secs => %s))"
+                " and d.status = 'pending'",
+                [self.run.pk, LONG_WAIT],
             )
             cursor.execute("select site_id, count(*) from user_sync_delivery where run_id = %s group by site_id", [self.run.pk])
             return dict(cursor.fetchall())
@@ -203,7 +206,7 @@ class Feeder:
 
     @fanout.retried_on_deadlock
     def _feed(self, part: RunSite) -> None:
-        parameters = {
+        parameters: dict[str, Any] = {
             "run": self.run.pk,
             "site": part.site_id,
             "cursor": part.cursor,

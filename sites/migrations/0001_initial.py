@@ -5,8 +5,9 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
-import sites.validators
 from django.db import migrations, models
+
+import sites.validators
 
 
 class Migration(migrations.Migration):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -17,10 +18,11 @@ LEASE_GRACE = 30.0
 
 CLAIM = """
 with slot as (
-    select * from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(limits)s::int[], %(probes)s::boolean[]) as t (site_id, epoch, n, probe)
+    select *
+    from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(limits)s::int[], %(probes)s::boolean[]) as t (site_id, epoch, n, probe)
 ), ready as materialized (
-    select due.id, due.user_id, s.epoch, s.timeout, s.max_in_flight, slot.probe, u.version, u.email, u.full_name, u.role, u.is_active, u.updated_at,
-        due.attempted_email as last_email, due.acked_email as known_email,
+    select due.id, due.user_id, s.epoch, s.timeout, s.max_in_flight, slot.probe, u.version, u.email, u.full_name, u.role, u.is_active,
+        u.updated_at, due.attempted_email as last_email, due.acked_email as known_email,
         case when u.id is not null and user_sync_in_scope(u.is_active, u.role, s.roles) then 'upsert' else 'delete' end as action
     from slot
     join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
@@ -46,13 +48,14 @@ with slot as (
         tries = d.tries + case when r.probe then 0 else 1 end
     from ready r
     where d.id = r.id and r.action = d.wanted_action
-    returning d.id, d.lease_token, d.lease_started_at, d.site_id, d.user_id, d.attempted_action, d.attempted_version, d.attempted_generation,
-        d.attempted_email, d.tries, d.cause, d.actor, d.run_id,
+    returning d.id, d.lease_token, d.lease_started_at, d.site_id, d.user_id, d.attempted_action, d.attempted_version,
+        d.attempted_generation, d.attempted_email, d.tries, d.cause, d.actor, d.run_id,
         coalesce(r.full_name, ''), coalesce(r.role, ''), coalesce(r.is_active, false), r.updated_at,
         coalesce(r.known_email, r.last_email), r.probe
 )
 select r.user_id, c.* from ready r left join claimed c on c.id = r.id
 """
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -80,7 +83,7 @@ def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_i
     if not slots:
         return []
     wanted = [min(slot.free * slot.target.batch_size, limit) if not slot.probe else 1 for slot in slots]
-    parameters = {
+    parameters: dict[str, Any] = {
         "sites": [slot.target.site_id for slot in slots],
         "epochs": [slot.target.epoch for slot in slots],
         "limits": wanted,
@@ -100,7 +103,7 @@ def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_i
     return [_claim(row[1:], targets) for row in rows if row[1] is not None]
 
 
-def _claim(row: tuple, targets: dict[int, Target]) -> Claim:  # type: ignore[type-arg]
+def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
     (delivery_id, token, started_at, site_id, user_id, action, version, generation, email, tries, cause, actor, run_id) = row[:13]
     full_name, role, is_active, updated_at, known_email, probe = row[13:]
     message = Message(

@@ -23,7 +23,7 @@ _SLICE = 0.5
 
 
 class Drain:
-    """Run it in a thread of its own: `Drain(stop, on_sweep).run()`. It ends soon after `stop` is set, and heals when the database returns."""
+    """Run it in a thread of its own: `Drain(stop, on_sweep).run()`. It ends soon after `stop` is set, and outlives its database."""
 
     def __init__(self, stop: threading.Event, on_sweep: Callable[[], None] = lambda: None) -> None:
         self._stop = stop

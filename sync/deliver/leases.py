@@ -12,8 +12,8 @@ from sync.deliver.settle import write_log
 from sync.payloads import message_id
 
 EXPIRED = """
-select d.id, d.lease_token, d.user_id, d.attempted_email, d.site_id, s.name, d.attempted_action, d.attempted_version, d.attempted_generation,
-    d.cause, d.actor, d.run_id, d.lease_started_at, d.tries
+select d.id, d.lease_token, d.user_id, d.attempted_email, d.site_id, s.name, d.attempted_action, d.attempted_version,
+    d.attempted_generation, d.cause, d.actor, d.run_id, d.lease_started_at, d.tries
 from user_sync_delivery d join connected_sites s on s.id = d.site_id
 where d.status = 'in_progress' and (d.lease_until < now() or d.lease_token = any (%(tokens)s::uuid[]))
 order by d.lease_until limit %(limit)s for no key update of d skip locked
@@ -24,7 +24,8 @@ with freed as (
     update user_sync_delivery d set status = 'pending', next_attempt_at = clock_timestamp() + make_interval(secs => f.delay),
         last_error = f.error, run_id = null, lease_token = null, lease_until = null, lease_started_at = null
     from (select d.run_id as was_run, f.*
-        from unnest(%(ids)s::bigint[], %(delays)s::float8[], %(errors)s::text[]) as f (id, delay, error) join user_sync_delivery d using (id)) f
+        from unnest(%(ids)s::bigint[], %(delays)s::float8[], %(errors)s::text[]) as f (id, delay, error)
+        join user_sync_delivery d using (id)) f
     where d.id = f.id returning f.was_run, d.site_id
 )
 update user_sync_run_site r set failed = r.failed + t.n

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from sync.deliver.claim import claim
 from sync.deliver.leases import free_lost
@@ -54,8 +55,8 @@ class Sender:
 
     def step(self, wait: float) -> int:
         """Waits at most `wait` seconds for answers and settles what is ready; returns how many attempts were settled."""
-        for number, result in self._transport.poll(min(wait, SETTLE_WITHIN) if self._answered else wait):
-            shipment = self._under_way.pop(number)  # type: ignore[arg-type]
+        for tag, result in self._transport.poll(min(wait, SETTLE_WITHIN) if self._answered else wait):
+            shipment = self._under_way.pop(cast(int, tag))
             attempts = unpack(shipment, result)
             self._learn_batch_size(shipment, attempts)
             self._note(attempts)

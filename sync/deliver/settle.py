@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from sync import backoff, payloads, quarantine, redact
+from sync import backoff, fanout, payloads, quarantine, redact
 from sync.deliver.claim import Claim
 from sync.outcomes import Outcome, Verdict
 
@@ -48,7 +48,8 @@ with given as materialized (
 ), progress as (
     update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
     from (
-        select was_run, site_id, count(*) filter (where outcome = 'delivered') as good, count(*) filter (where outcome <> 'delivered') as bad
+        select was_run, site_id, count(*) filter (where outcome = 'delivered') as good,
+            count(*) filter (where outcome <> 'delivered') as bad
         from settled where was_run is not null group by was_run, site_id
     ) t
     where r.run_id = t.was_run and r.site_id = t.site_id
@@ -91,6 +92,7 @@ class Attempt:
     response: bytes = b""
 
 
+@fanout.retried_on_deadlock
 @transaction.atomic
 def settle(attempts: Sequence[Attempt]) -> dict[Any, str]:
     """Writes down what came of these attempts, all in one transaction and in a fixed number of statements.
@@ -112,7 +114,9 @@ def settle(attempts: Sequence[Attempt]) -> dict[Any, str]:
             )
             cursor.execute(FORGET, {"ids": [r[2] for r in removals]})
         write_log(cursor, [_log_row(attempt, statuses.get(attempt.claim.token)) for attempt in attempts])
-    quarantine.record([(attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe) for attempt in attempts])
+    quarantine.record(
+        [(attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe) for attempt in attempts]
+    )
     return statuses
 
 
@@ -158,7 +162,13 @@ def _note(attempt: Attempt) -> str:
 
 def _log_row(attempt: Attempt, status: str | None) -> tuple[Any, ...]:
     claim, verdict, message = attempt.claim, attempt.verdict, attempt.claim.message
-    result = "success" if verdict.outcome is Outcome.DELIVERED else "failed" if status == "failed" or verdict.outcome is Outcome.PERMANENT else "pending"
+    result = (
+        "success"
+        if verdict.outcome is Outcome.DELIVERED
+        else "failed"
+        if status == "failed" or verdict.outcome is Outcome.PERMANENT
+        else "pending"
+    )
     return (
         claim.token,
         message.user_id,

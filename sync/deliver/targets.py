@@ -1,6 +1,7 @@
 """Which sites may be sent to now, and how much."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -25,6 +26,9 @@ where s.is_active
 """
 
 
+FIELDS = ("site_id", "name", "display_name", "url", "sync_path", "connector", "batch_size", "max_in_flight", "timeout", "epoch")
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A site, and how many more requests it may be sent now."""
@@ -41,8 +45,10 @@ def open_slots() -> list[Slot]:
         cursor.execute(LOAD)
         rows = cursor.fetchall()
     slots = []
-    for *fields, secrets, confirms_ids, leased, quarantined, probe_due, throttled in rows:
-        target = Target(*fields, secrets=tuple(secrets), confirms_ids=confirms_ids, connect_timeout=settings.SYNC_CONNECT_TIMEOUT)
+    for row in rows:
+        secrets, confirms_ids, leased, quarantined, probe_due, throttled = row[10:]
+        fields: dict[str, Any] = dict(zip(FIELDS, row[:10], strict=True))
+        target = Target(**fields, secrets=tuple(secrets), confirms_ids=confirms_ids, connect_timeout=settings.SYNC_CONNECT_TIMEOUT)
         under_way = -(-leased // target.batch_size)
         free = target.max_in_flight - under_way
         if throttled or (quarantined and not probe_due):

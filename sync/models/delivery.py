@@ -72,7 +72,8 @@ class Delivery(models.Model):
             models.UniqueConstraint(fields=["site", "user_id"], name="user_sync_delivery_one_per_pair"),
             models.CheckConstraint(condition=models.Q(status__in=Status.values), name="user_sync_delivery_status_known"),
             models.CheckConstraint(
-                condition=models.Q(status="in_progress", lease_token__isnull=False) | (~models.Q(status="in_progress") & models.Q(lease_token=None)),
+                condition=models.Q(status="in_progress", lease_token__isnull=False)
+                | (~models.Q(status="in_progress") & models.Q(lease_token=None)),
                 name="user_sync_delivery_lease_while_in_progress",
             ),
         ]
@@ -80,6 +81,7 @@ class Delivery(models.Model):
             models.Index(fields=["site", "next_attempt_at"], condition=models.Q(status="pending"), name="user_sync_delivery_due"),
             models.Index(fields=["lease_until"], condition=models.Q(status="in_progress"), name="user_sync_delivery_leased"),
             models.Index(fields=["site", "user_id"], condition=models.Q(status="failed"), name="user_sync_delivery_failed"),
+            models.Index(fields=["user_id"], name="user_sync_delivery_user"),
             models.Index(fields=["run_id", "site"], condition=models.Q(run_id__isnull=False), name="user_sync_delivery_run"),
         ]
 

@@ -9,9 +9,7 @@ from sites.models import ConnectedSite
 class SiteHealth(models.Model):
     """One row per site, made by a trigger together with the site. Written by `sync.quarantine` and `sync.reconcile`."""
 
-    site = models.OneToOneField(
-        ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="health"
-    )
+    site = models.OneToOneField(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="health")
     last_success_at = models.DateTimeField(null=True)
     last_failure_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="", db_default="")
@@ -19,7 +17,11 @@ class SiteHealth(models.Model):
 
     failures_in_row = models.IntegerField(default=0, db_default=0)
     connection_failures_in_row = models.IntegerField(default=0, db_default=0)
-    failing_users = ArrayField(models.CharField(max_length=100), default=list, db_default=models.Value([], output_field=ArrayField(models.CharField(max_length=100))))
+    failing_users = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        db_default=models.Value([], output_field=ArrayField(models.CharField(max_length=100))),
+    )
     quarantined_at = models.DateTimeField(null=True)
     quarantine_reason = models.TextField(default="", db_default="")
     next_probe_at = models.DateTimeField(null=True)

@@ -40,7 +40,11 @@ class SyncRun(models.Model):
         db_table = "user_sync_run"
         verbose_name = "run"
         ordering = ["-id"]
-        constraints = [models.CheckConstraint(condition=models.Q(state__in=["queued", "running", "finished", "cancelled"]), name="user_sync_run_state_known")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["queued", "running", "finished", "cancelled"]), name="user_sync_run_state_known"
+            )
+        ]
         indexes = [models.Index(fields=["state"], condition=models.Q(state__in=["queued", "running"]), name="user_sync_run_open")]
 
     def __str__(self) -> str:

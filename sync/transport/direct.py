@@ -1,121 +1,199 @@
-"""One request, sent from the calling thread with `requests`, cut at a total deadline.
+"""One request, sent from the calling thread, cut at a total deadline.
 
-`requests` has timeouts per read only: a site that drips a byte a second holds it for ever. So a watchdog thread shuts the
-connection's socket when the time is up, and the blocked read ends.
+Built on urllib3's pool rather than on `requests` around it: no cookie jar that carries one site's cookie to the next request,
+no proxies or passwords from the environment, no decoding of what a site packed. Both have timeouts per read only, so that a
+site which drips a byte a second holds them for ever; here a watchdog shuts the connection when the time is up.
 """
 
-import heapq
-import itertools
+import functools
+import http.client
+import logging
 import os
 import socket
+import ssl
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import InvalidChunkLength
+from urllib3.util import SKIP_HEADER, Timeout
+from urllib3.util.connection import create_connection
 
-from sync.transport import egress
-from sync.transport.values import MAX_RESPONSE_BYTES, FailureKind, HttpFailure, HttpRequest, HttpResponse, HttpResult
+from sync.transport import egress, failures, resolver, tls, watchdog, wire
+from sync.transport.failures import Failed
+from sync.transport.strict import StrictResponse
+from sync.transport.values import KEEP_ALIVE, MAX_RESPONSE_BYTES, HttpRequest, HttpResponse, HttpResult
+
+_HOSTS = 100
+_CONNECTIONS_PER_HOST = 8
+
+_NOT_HTTP = (http.client.BadStatusLine, http.client.UnknownProtocol, InvalidChunkLength)
 
 _local = threading.local()
 
-
-class Blocked(OSError):
-    """The address is one that no request may go to."""
-
-
-class Watchdog:
-    """Shuts sockets when their time is up. One thread serves all calls of the process."""
-
-    def __init__(self) -> None:
-        self._due: list[tuple[float, int, Call]] = []
-        self._wake = threading.Condition()
-        self._numbers = itertools.count()
-        self._pid = 0
-
-    def watch(self, call: "Call") -> None:
-        with self._wake:
-            if self._pid != os.getpid():  # a fork takes the object along, but not its thread
-                self._pid = os.getpid()
-                self._due.clear()
-                threading.Thread(target=self._run, name="sync-watchdog", daemon=True).start()
-            heapq.heappush(self._due, (call.ends, next(self._numbers), call))
-            self._wake.notify()
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._due:
-                    self._wake.wait()
-                left = self._due[0][0] - time.monotonic()
-                if left > 0:
-                    self._wake.wait(left)
-                    continue
-                call = heapq.heappop(self._due)[2]
-            call.cut()
+# Reports with a traceback that a site's headers are odd, at every attempt.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
-class Call:
-    """One request under way: its end and the sockets it uses."""
+def send(request: HttpRequest) -> HttpResult:
+    """Sends one request and waits for its answer, at most `request.timeout` seconds. Never raises for what a site does.
 
-    def __init__(self, ends: float) -> None:
-        self.ends = ends
-        self.expired = False
-        self._lock = threading.Lock()
-        self._done = False
-        self._sockets: list[socket.socket] = []
+    Thread-safe. Connections are kept for the next request to the same host, whichever thread makes it.
+    """
+    started = time.monotonic()
+    with watchdog.watch(started + request.timeout) as call:
+        _local.exchange = exchange = _Exchange(request, started, call)
+        try:
+            result: HttpResult = exchange.perform()
+        except (Failed, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+            result = exchange.failed(error).after(time.monotonic() - started)
+        finally:
+            del _local.exchange
+    return result
 
-    def uses(self, sock: socket.socket) -> None:
-        """Remembers a duplicate of the socket: TLS detaches the original while it shakes hands."""
-        with self._lock:
-            if self.expired:
-                raise TimeoutError("out of time")
-            self._sockets.append(socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno())))
 
-    def cut(self) -> None:
-        with self._lock:
-            if self._done:
-                return
-            self.expired = True
-            for sock in self._sockets:
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue  # closed by the site meanwhile, which ends the read as well
+class _Exchange:
+    """One request and its answer, in one thread."""
 
-    def close(self) -> None:
-        with self._lock:
-            self._done = True
-            for sock in self._sockets:
+    def __init__(self, request: HttpRequest, started: float, call: watchdog.Call) -> None:
+        self.request = request
+        self.started = started
+        self.call = call
+        self.connect_by = started + min(request.connect_timeout, request.timeout)
+
+    def perform(self) -> HttpResponse:
+        """Raises Failed, and what urllib3 and the system raise."""
+        request = self.request
+        try:
+            to, headers = wire.address(request.url), wire.headers(request)
+        except ValueError as error:
+            raise failures.unsendable(error) from error
+        if not any(name.lower() == "user-agent" for name in headers):
+            headers["User-Agent"] = SKIP_HEADER
+        response = _connections(to.scheme).urlopen(
+            request.method,
+            to.url,
+            body=request.body or None,
+            headers=headers,
+            timeout=Timeout(request.timeout),  # a second line behind the watchdog
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        with response:
+            body = bytearray()
+            for piece in response.stream(16 * 1024, decode_content=False):
+                body += piece
+                if len(body) > MAX_RESPONSE_BYTES:
+                    break
+            if self.call.expired:  # what looks like the answer's end is the watchdog's doing
+                raise failures.no_answer(request.timeout)
+            return HttpResponse(
+                response.status,
+                bytes(body[:MAX_RESPONSE_BYTES]),
+                {name.lower(): value for name, value in response.headers.itermerged()},
+                len(body) > MAX_RESPONSE_BYTES,
+                time.monotonic() - self.started,
+            )
+
+    def failed(self, error: Exception) -> Failed:
+        """What an exception means."""
+        if self.call.expired:
+            return failures.no_answer(self.request.timeout)
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, Failed):
+                return cause
+        if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+            return failures.no_answer(self.request.timeout)
+        if any(isinstance(cause, ConnectionError) for cause in causes):
+            return failures.hung_up()
+        if any(isinstance(cause, _NOT_HTTP) for cause in causes):
+            return failures.not_http()
+        if any(isinstance(cause, http.client.IncompleteRead) or "ended prematurely" in str(cause) for cause in causes):
+            return failures.cut_short()
+        if any(type(cause) in {http.client.LineTooLong, http.client.HTTPException} for cause in causes):
+            return failures.too_long()
+        return failures.broken(str(causes[-1]))
+
+    def connect(self, host: str, port: int, options: Any) -> socket.socket:
+        """A connection to the first of the host's addresses that answers and is not forbidden. Raises Failed."""
+        addresses, reason = egress.permitted(self._look_up(host))
+        if not addresses:
+            raise failures.blocked(reason)
+        number = None
+        for left, ip in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                # An address that swallows everything must leave time for the next one.
+                sock = create_connection((ip, port), self.time_to_connect() / left, socket_options=options)
+            except TimeoutError:
+                number = None
+                continue
+            except OSError as error:
+                number = error.errno
+                continue
+            sock.settimeout(self.time_to_connect())
+            try:
+                self.call.uses(sock)
+            except OSError:
                 sock.close()
-            self._sockets.clear()
+                raise
+            return sock
+        raise failures.no_connection(number) if number else self.no_connection_in_time()
 
+    def time_to_connect(self) -> float:
+        """Seconds left, never none: sockets take 0 for "do not wait"."""
+        return max(0.001, self.connect_by - time.monotonic())
 
-_watchdog = Watchdog()
+    def no_connection_in_time(self) -> Failed:
+        """Which limit was it?"""
+        if self.request.connect_timeout < self.request.timeout:
+            return failures.no_connection_in_time()
+        return failures.no_answer(self.request.timeout)
+
+    def _look_up(self, host: str) -> tuple[str, ...]:
+        if wire.is_ip(host):
+            return (host,)
+        try:
+            return resolver.look_up(host).result(self.time_to_connect())
+        except TimeoutError:
+            raise failures.not_found_in_time() from None
+        except (OSError, UnicodeError) as error:
+            raise failures.not_found() from error
 
 
 class _Watched:
-    """A connection whose socket the watchdog can shut, and which refuses forbidden addresses before a byte is sent."""
+    """A connection that goes only where it may, and whose socket the watchdog can shut."""
 
+    response_class: Any = StrictResponse
     sock: Any
+    timeout: Any
+    idle_since = 0.0
 
     def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
-        reason = egress.blocked(sock.getpeername()[0])
-        if reason:
-            sock.close()
-            raise Blocked(reason)
-        _local.call.uses(sock)
-        return sock
+        exchange: _Exchange = _local.exchange
+        return exchange.connect(self._dns_host.strip("[]"), self.port, self.socket_options)  # type: ignore[attr-defined]
+
+    def connect(self) -> None:
+        exchange: _Exchange = _local.exchange
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError:
+            raise exchange.no_connection_in_time() from None
+        except ConnectionError as error:
+            raise failures.broken(error.strerror or str(error)) from error
+        except (ssl.SSLError, urllib3.exceptions.SSLError) as error:
+            raise failures.tls(getattr(error, "verify_message", "") or str(error)) from error
+        self.sock.settimeout(self.timeout)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            _local.call.uses(self.sock)
+            _local.exchange.call.uses(self.sock)
         super().request(*args, **kwargs)  # type: ignore[misc]
 
 
@@ -127,104 +205,76 @@ class _WatchedHTTPS(_Watched, HTTPSConnection):
     pass
 
 
-class _HTTPPool(HTTPConnectionPool):
+class _Kept:
+    """A pool that hands out no connection that idled so long that the site may be about to close it."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        conn = super()._get_conn(timeout)  # type: ignore[misc]
+        if conn.sock is not None and time.monotonic() - conn.idle_since > KEEP_ALIVE:
+            conn.close()
+        return conn
+
+    def _put_conn(self, conn: Any) -> None:
+        # The next to use this connection may be another thread, and our time may run out just then.
+        _local.exchange.call.close()
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+            if self.pool is not None and self.pool.full():  # type: ignore[attr-defined]
+                conn.close()  # else urllib3 does, with a warning
+                return
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _HTTPPool(_Kept, HTTPConnectionPool):
     ConnectionCls = _WatchedHTTP
 
 
-class _HTTPSPool(HTTPSConnectionPool):
+class _HTTPSPool(_Kept, HTTPSConnectionPool):
     ConnectionCls = _WatchedHTTPS
 
 
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+def _connections(scheme: str) -> urllib3.PoolManager:
+    return _plain() if scheme == "http" else _secure(tls.ca_file())
 
 
-def _session() -> requests.Session:
-    if getattr(_local, "pid", None) != os.getpid():
-        session = requests.Session()
-        session.trust_env = False  # no proxy, no .netrc: what is sent, and where, is the hub's alone to say
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _Adapter(pool_connections=20, pool_maxsize=4, max_retries=0))
-        _local.session, _local.pid = session, os.getpid()
-    return _local.session  # type: ignore[no-any-return]
+def _manager(**options: Any) -> urllib3.PoolManager:
+    manager = urllib3.PoolManager(_HOSTS, maxsize=_CONNECTIONS_PER_HOST, **options)
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    return manager
 
 
-def send(request: HttpRequest) -> HttpResult:
-    """Sends one request and waits for its answer, at most `request.timeout` seconds. Never raises for what a site does."""
-    started = time.monotonic()
-    call = _local.call = Call(started + request.timeout)
-    _watchdog.watch(call)
+@functools.lru_cache(maxsize=1)
+def _plain() -> urllib3.PoolManager:
+    return _manager()
+
+
+@functools.lru_cache(maxsize=1)
+def _secure(ca_file: str) -> urllib3.PoolManager:
+    # One context for all: reading the authorities' certificates takes longer than a request.
     try:
-        return _send(request, call, started)
-    except requests.exceptions.RequestException as error:
-        return _failure(error, call, started)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        return _failure(error, call, started)
-    finally:
-        call.close()
+        return _manager(ssl_context=ssl.create_default_context(cafile=ca_file))
+    except OSError:
+        raise failures.no_ca_file(ca_file) from None
 
 
-def _send(request: HttpRequest, call: Call, started: float) -> HttpResult:
-    session = _session()
-    prepared = session.prepare_request(requests.Request(request.method, request.url, headers=dict(request.headers), data=request.body))
-    connect = min(request.connect_timeout, request.timeout)
-    with session.send(prepared, stream=True, timeout=(connect, request.timeout), allow_redirects=False) as response:
-        body = bytearray()
-        for piece in response.iter_content(8192):
-            body += piece
-            if len(body) > MAX_RESPONSE_BYTES:
-                break
-        if call.expired:
-            return HttpFailure(FailureKind.TIMEOUT, f"No complete answer within {request.timeout:g} s", time.monotonic() - started)
-        return HttpResponse(
-            response.status_code,
-            bytes(body[:MAX_RESPONSE_BYTES]),
-            {name.lower(): value for name, value in response.headers.items()},
-            len(body) > MAX_RESPONSE_BYTES,
-            time.monotonic() - started,
-        )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it was made from, outermost first."""
     queue: list[Any] = [error]
-    while queue and len(found) < 20:
+    seen: list[BaseException] = []
+    while queue and len(seen) < 20:
         item = queue.pop(0)
-        if isinstance(item, BaseException) and item not in found:
-            found.append(item)
-            queue += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
-    return found
+        if isinstance(item, BaseException) and item not in seen:
+            seen.append(item)
+            yield item
+            queue += [item.__cause__, None if item.__suppress_context__ else item.__context__, *item.args]
 
 
-def _failure(error: BaseException, call: Call, started: float) -> HttpFailure:
-    took = time.monotonic() - started
-    causes = _causes(error)
-
-    def has(*kinds: type[BaseException]) -> BaseException | None:
-        return next((cause for cause in causes if isinstance(cause, kinds)), None)
-
-    if call.expired:
-        return HttpFailure(FailureKind.TIMEOUT, f"No complete answer within {call.ends - started:.3g} s", took)
-    if found := has(Blocked):
-        return HttpFailure(FailureKind.BLOCKED, str(found), took)
-    if has(NameResolutionError, socket.gaierror):
-        return HttpFailure(FailureKind.DNS, "The host name cannot be found: check the site's URL", took)
-    if found := has(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
-        return HttpFailure(FailureKind.TLS, f"TLS failed: {_short(found)}", took)
-    if has(ConnectionRefusedError):
-        return HttpFailure(FailureKind.CONNECT, "Connection refused: nothing listens at the site's address", took)
-    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
-        return HttpFailure(FailureKind.CONNECT, "No connection in time: the site's machine does not answer", took)
-    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        return HttpFailure(FailureKind.TIMEOUT, "No complete answer in time", took)
-    if has(urllib3.exceptions.IncompleteRead, requests.exceptions.ChunkedEncodingError):
-        return HttpFailure(FailureKind.CUT_SHORT, "The answer was cut short", took)
-    if has(urllib3.exceptions.NewConnectionError):
-        return HttpFailure(FailureKind.CONNECT, f"No connection: {_short(causes[-1])}", took)
-    return HttpFailure(FailureKind.RESET, f"The connection broke: {_short(causes[-1])}", took)
+def _fresh() -> None:
+    """A forked child must not talk over its parent's connections."""
+    global _local
+    _local = threading.local()
+    _plain.cache_clear()
+    _secure.cache_clear()
 
 
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+os.register_at_fork(after_in_child=_fresh)

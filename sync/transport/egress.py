@@ -2,11 +2,13 @@
 
 import functools
 import ipaddress
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
@@ -25,10 +27,26 @@ _cached = functools.lru_cache(maxsize=4)(parse_networks)
 
 def blocked(address: str) -> str | None:
     """Why no request may go to this IP address, in words; None when it may."""
-    ip = ipaddress.ip_address(address.split("%", 1)[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    for network in _cached(tuple(settings.SYNC_BLOCKED_NETWORKS)):
-        if ip.version == network.version and ip in network:
-            return f"The site's address {ip} is in {network}, where the hub sends nothing (SYNC_BLOCKED_NETWORKS)"
+    for ip in _meant(address):
+        for network in _cached(tuple(settings.SYNC_BLOCKED_NETWORKS)):
+            if ip.version == network.version and ip in network:
+                return f"The site's address {ip} is in {network}, where the hub sends nothing (SYNC_BLOCKED_NETWORKS)"
     return None
+
+
+def permitted(addresses: Sequence[str]) -> tuple[list[str], str]:
+    """Those of a host's addresses that requests may go to, in order; and where there is none, why."""
+    reasons = [blocked(address) for address in addresses]
+    allowed = [address for address, reason in zip(addresses, reasons, strict=True) if reason is None]
+    return allowed, "" if allowed else next((reason for reason in reasons if reason), "The host name has no address")
+
+
+def _meant(address: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The address itself, and the IPv4 address that an IPv6 one stands for."""
+    ip = ipaddress.ip_address(address.split("%", 1)[0])
+    yield ip
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = [ip.ipv4_mapped, ip.sixtofour, ip.teredo[1] if ip.teredo else None]
+        if ip in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        yield from filter(None, inner)

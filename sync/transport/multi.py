@@ -1,66 +1,30 @@
 """Many requests under way at the same time in one thread, through libcurl's multi interface.
 
 libcurl itself keeps the total deadline, so a dripping site is cut without a watchdog, and thousands of waiting sites cost no thread.
+Its sockets are waited for by epoll (or the like): select() ends at 1,024 descriptors.
 """
 
-import io
+import contextlib
+import math
+import selectors
 import socket
 import time
 from collections.abc import Hashable
+from concurrent.futures import Future
 from typing import Any
 
 import pycurl
 
-from sync.transport import egress
-from sync.transport.values import MAX_RESPONSE_BYTES, FailureKind, HttpFailure, HttpRequest, HttpResponse, HttpResult
+from sync.transport import egress, failures, resolver, wire
+from sync.transport.exchange import Exchange
+from sync.transport.failures import Failed
+from sync.transport.values import HttpFailure, HttpRequest, HttpResult
 
-_CONNECT = {pycurl.E_COULDNT_CONNECT}
-_DNS = {pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY}
-_TLS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER, pycurl.E_SSL_CACERT_BADFILE}
-_CUT_SHORT = {pycurl.E_PARTIAL_FILE}
-
-
-class _Socket(socket.socket):
-    """What libcurl asks for: it duplicates the descriptor, so ours closes with the object."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class _Exchange:
-    """One handle's request and what came back so far."""
-
-    def __init__(self, tag: Hashable, request: HttpRequest) -> None:
-        self.tag = tag
-        self.request = request
-        self.started = time.monotonic()
-        self.body = io.BytesIO()
-        self.headers: dict[str, str] = {}
-        self.truncated = False
-        self.blocked: str | None = None
-
-    def write(self, data: bytes) -> int:
-        room = MAX_RESPONSE_BYTES - self.body.tell()
-        self.body.write(data[:room])
-        if len(data) > room:
-            self.truncated = True
-            return 0  # tells libcurl to stop
-        return len(data)
-
-    def header(self, line: bytes) -> None:
-        text = line.decode("latin-1")
-        if text.startswith("HTTP/"):
-            self.headers.clear()  # of an interim answer (100 Continue)
-        elif ":" in text:
-            name, value = text.split(":", 1)
-            self.headers[name.strip().lower()] = value.strip()
-
-    def open_socket(self, purpose: int, address: Any) -> Any:
-        family, kind, protocol, target = address
-        self.blocked = egress.blocked(target[0])
-        if self.blocked:
-            return pycurl.SOCKET_BAD
-        return _Socket(family, kind, protocol)
+_EVENTS = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
 
 
 class MultiTransport:
@@ -68,76 +32,61 @@ class MultiTransport:
 
     def __init__(self) -> None:
         self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._selector = selectors.DefaultSelector()
+        self._timer = math.inf
         self._idle: list[Any] = []
-        self._busy: dict[Any, _Exchange] = {}
-        self._ready: list[tuple[Any, int | None, str]] = []
+        self._busy: dict[Any, Exchange] = {}
+        self._looking_up: dict[Exchange, Future[tuple[str, ...]]] = {}
+        self._ready: list[tuple[Hashable, HttpResult]] = []
+        # Written to by the thread that looked up a host, so that `poll` wakes.
+        self._woken, self._bell = socket.socketpair()
+        self._woken.setblocking(False)
+        self._bell.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
 
     def __len__(self) -> int:
-        return len(self._busy)
+        return len(self._busy) + len(self._looking_up) + len(self._ready)
 
     def add(self, tag: Hashable, request: HttpRequest) -> None:
-        """Starts a request; its answer comes out of `poll` under this tag."""
-        handle = self._idle.pop() if self._idle else pycurl.Curl()
-        exchange = _Exchange(tag, request)
-        handle.setopt(pycurl.URL, request.url)
-        handle.setopt(pycurl.NOSIGNAL, 1)
-        handle.setopt(pycurl.PROXY, "")
-        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        handle.setopt(pycurl.FOLLOWLOCATION, 0)
-        handle.setopt(pycurl.CUSTOMREQUEST, request.method)
-        handle.setopt(pycurl.POSTFIELDS, request.body)
-        # An empty Expect keeps libcurl from waiting a second for "100 Continue" before larger bodies.
-        handle.setopt(pycurl.HTTPHEADER, [*(f"{name}: {value}" for name, value in request.headers.items()), "Expect:"])
-        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.timeout * 1000)))
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(request.connect_timeout, request.timeout) * 1000)))
-        handle.setopt(pycurl.WRITEFUNCTION, exchange.write)
-        handle.setopt(pycurl.HEADERFUNCTION, exchange.header)
-        handle.setopt(pycurl.OPENSOCKETFUNCTION, exchange.open_socket)
-        self._busy[handle] = exchange
-        self._multi.add_handle(handle)
+        """Starts a request; its answer comes out of `poll` under this tag. Never raises for what is wrong with the request."""
+        try:
+            exchange = Exchange(tag, request)
+        except ValueError as error:
+            self._ready.append((tag, failures.unsendable(error).after(0.0)))
+            return
+        if wire.is_ip(exchange.address.host):
+            self._start(exchange, ())
+            return
+        look_up = resolver.look_up(exchange.address.host)
+        if look_up.done():
+            self._found(exchange, look_up)
+        else:
+            self._looking_up[exchange] = look_up
+            look_up.add_done_callback(self._ring)
 
     def poll(self, wait: float) -> list[tuple[Hashable, HttpResult]]:
-        """What was answered, or failed, since the last call; waits at most `wait` seconds for something to happen."""
-        if self._busy:
-            self._perform()
-            self._read_info()
-            if wait > 0 and not self._ready:
-                self._multi.select(wait)
-                self._perform()
-                self._read_info()
+        """What was answered, or failed, since the last call; waits at most `wait` seconds for the first.
+
+        Returns at once when nothing is under way.
+        """
+        ends = time.monotonic() + wait
+        self._turn(0.0)
+        while not self._ready and (self._busy or self._looking_up) and (left := ends - time.monotonic()) > 0:
+            self._turn(left)
         ready, self._ready = self._ready, []
-        return [self._finish(handle, code, message) for handle, code, message in ready]
-
-    def _perform(self) -> None:
-        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
-            pass
-
-    def _read_info(self) -> None:
-        while True:
-            queued, succeeded, failed = self._multi.info_read()
-            self._ready += [(handle, None, "") for handle in succeeded]
-            self._ready += [(handle, code, message) for handle, code, message in failed]
-            if not queued:
-                return
-
-    def _finish(self, handle: Any, code: int | None, message: str) -> tuple[Hashable, HttpResult]:
-        exchange = self._busy.pop(handle)
-        took = time.monotonic() - exchange.started
-        status = handle.getinfo(pycurl.RESPONSE_CODE)
-        self._multi.remove_handle(handle)
-        handle.reset()
-        self._idle.append(handle)
-        if code is None or exchange.truncated:
-            return exchange.tag, HttpResponse(status, exchange.body.getvalue(), exchange.headers, exchange.truncated, took)
-        return exchange.tag, _failure(exchange, code, message, took)
+        return ready
 
     def abandon(self) -> list[Hashable]:
         """Drops every request under way and returns their tags."""
-        tags = [exchange.tag for exchange in self._busy.values()]
+        tags = [exchange.tag for exchange in (*self._busy.values(), *self._looking_up)] + [tag for tag, _ in self._ready]
         for handle in self._busy:
             self._multi.remove_handle(handle)
             handle.close()
         self._busy.clear()
+        self._looking_up.clear()
+        self._ready.clear()
         return tags
 
     def close(self) -> None:
@@ -147,21 +96,94 @@ class MultiTransport:
             handle.close()
         self._idle.clear()
         self._multi.close()
+        self._selector.close()
+        self._woken.close()
+        self._bell.close()
 
+    # Looking up
 
-def _failure(exchange: _Exchange, code: int, message: str, took: float) -> HttpFailure:
-    if exchange.blocked:
-        return HttpFailure(FailureKind.BLOCKED, exchange.blocked, took)
-    if code == pycurl.E_OPERATION_TIMEDOUT:
-        if "onnect" in message and took < exchange.request.timeout * 0.99:
-            return HttpFailure(FailureKind.CONNECT, "No connection in time: the site's machine does not answer", took)
-        return HttpFailure(FailureKind.TIMEOUT, f"No complete answer within {exchange.request.timeout:.3g} s", took)
-    if code in _DNS:
-        return HttpFailure(FailureKind.DNS, "The host name cannot be found: check the site's URL", took)
-    if code in _CONNECT:
-        return HttpFailure(FailureKind.CONNECT, "Connection refused: nothing listens at the site's address", took)
-    if code in _TLS:
-        return HttpFailure(FailureKind.TLS, f"TLS failed: {message}"[:200], took)
-    if code in _CUT_SHORT:
-        return HttpFailure(FailureKind.CUT_SHORT, "The answer was cut short", took)
-    return HttpFailure(FailureKind.RESET, f"The connection broke: {message}"[:200], took)
+    def _ring(self, _: "Future[tuple[str, ...]]") -> None:
+        # Rung often enough already, or closed meanwhile.
+        with contextlib.suppress(OSError):
+            self._bell.send(b".")
+
+    def _see_who_was_found(self) -> None:
+        now = time.monotonic()
+        for exchange, look_up in list(self._looking_up.items()):
+            if look_up.done() or now >= exchange.connect_by:
+                del self._looking_up[exchange]
+                self._found(exchange, look_up)
+
+    def _found(self, exchange: Exchange, look_up: "Future[tuple[str, ...]]") -> None:
+        if not look_up.done():
+            self._fail(exchange, exchange.not_in_time(failures.not_found_in_time()))
+        elif look_up.exception() is not None:
+            self._fail(exchange, failures.not_found())
+        else:
+            addresses, reason = egress.permitted(look_up.result())
+            if addresses:
+                self._start(exchange, addresses)
+            else:
+                self._fail(exchange, failures.blocked(reason))
+
+    def _fail(self, exchange: Exchange, failed: Failed) -> None:
+        self._ready.append((exchange.tag, failed.after(exchange.took)))
+
+    # Sending
+
+    def _start(self, exchange: Exchange, addresses: Any) -> None:
+        handle = self._idle.pop() if self._idle else pycurl.Curl()
+        exchange.prepare(handle, addresses)
+        self._busy[handle] = exchange
+        self._multi.add_handle(handle)
+
+    def _turn(self, wait: float) -> None:
+        """Waits at most so long for something to happen, and lets libcurl act on it."""
+        now = time.monotonic()
+        until = min([now + wait, self._timer, *(exchange.connect_by for exchange in self._looking_up)])
+        for key, events in self._selector.select(max(0.0, until - now)):
+            if key.fileobj is self._woken:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+                continue
+            readable = pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0
+            writable = pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
+            self._multi.socket_action(key.fd, readable | writable)
+        if time.monotonic() >= self._timer:
+            self._timer = math.inf
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        if self._looking_up:
+            self._see_who_was_found()
+        queued = 1
+        while queued:
+            queued, succeeded, failed = self._multi.info_read()
+            for handle in succeeded:
+                self._finish(handle, None, "")
+            for handle, code, message in failed:
+                self._finish(handle, code, message)
+
+    def _finish(self, handle: Any, code: int | None, message: str) -> None:
+        exchange = self._busy.pop(handle)
+        try:
+            result: HttpResult | HttpFailure = exchange.answer(handle, code, message)
+        except Failed as failed:
+            result = failed.after(exchange.took)
+        self._multi.remove_handle(handle)
+        handle.reset()
+        self._idle.append(handle)
+        self._ready.append((exchange.tag, result))
+
+    # What libcurl calls
+
+    def _watch(self, what: int, descriptor: int, multi: Any, data: Any) -> None:
+        known = descriptor in self._selector.get_map()
+        if what == pycurl.POLL_REMOVE:
+            if known:
+                self._selector.unregister(descriptor)
+        elif known:
+            self._selector.modify(descriptor, _EVENTS[what])
+        elif what in _EVENTS:
+            self._selector.register(descriptor, _EVENTS[what])
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._timer = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 MAX_RESPONSE_BYTES = 64 * 1024
+KEEP_ALIVE = 4
+"""Seconds for which an idle connection is used again: less than the 5 after which Node, Apache and uvicorn close theirs.
+A request on its way while the site closes is lost, and cannot be told from one that was carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ def make(number: int) -> None:
 
 
 def results(request: Request, *, but: dict[str, Any] | None = None, reverse: bool = False, without: tuple[str, ...] = ()) -> Response:
-    items = [{"id": u["id"], "success": True, **((but or {}).get(u["id"]) or {})} for u in request.get_json()["users"] if u["id"] not in without]
+    items = [
+        {"id": u["id"], "success": True, **((but or {}).get(u["id"]) or {})} for u in request.get_json()["users"] if u["id"] not in without
+    ]
     return json_answer({"results": items[::-1] if reverse else items})
 
 
@@ -37,7 +39,11 @@ def test_users_travel_in_batches_and_removals_with_them(hrms: ScriptedSite) -> N
     sql("delete from user_profiles where user_id in ('user_3', 'user_4')")
     sql("update user_profiles set role = 'lead' where user_id = 'user_5'")
     drain()
-    assert sorted((u["id"], u["action"]) for u in hrms.bodies[-1]["users"]) == [("user_3", "delete"), ("user_4", "delete"), ("user_5", "upsert")]
+    assert sorted((u["id"], u["action"]) for u in hrms.bodies[-1]["users"]) == [
+        ("user_3", "delete"),
+        ("user_4", "delete"),
+        ("user_5", "upsert"),
+    ]
     assert Delivery.objects.filter(status="success").count() == 23
     assert len(attempts()) == 28
 

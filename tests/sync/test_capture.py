@@ -178,5 +178,3 @@ def test_waking_the_worker_is_part_of_the_writers_transaction() -> None:
         assert [n.payload for n in listener.notifies(timeout=5, stop_after=1)] == ["outbox"]
         sql("update user_profiles set role = role")
         assert list(listener.notifies(timeout=0.2, stop_after=1)) == []
-
-

@@ -29,7 +29,10 @@ def test_changes_in_a_sql_console_reach_the_sites_within_ten_seconds(connect: Co
         ConnectedSite.objects.filter(pk=row.pk).update(url=site.url)
     try:
         with worker(tmp_path, SYNC_SWEEP_SECONDS="3"):
-            sql("insert into user_profiles (user_id, email, full_name) select 'user_' || n, 'u' || n || '@example.com', 'U' from generate_series(1, 100) n")
+            sql(
+                "insert into user_profiles (user_id, email, full_name) "
+                " select 'user_' || n, 'u' || n || '@example.com', 'U' from generate_series(1, 100) n"
+            )
             eventually(lambda: all(len(site.users()) == 100 for site in sites), 15)
             changed = time.monotonic()
             sql("update user_profiles set role = 'manager'")
@@ -56,7 +59,9 @@ def test_a_user_deleted_and_inserted_with_the_same_email_while_a_site_is_down_en
         with worker(tmp_path):
             eventually(lambda: "Connection refused" in str(status.of_user("user_new")), 15)
             site.start()
-            eventually(lambda: [u["id"] for u in site.users() if u["email"] == "ann@example.com" and not u.get("removed_at")] == ["user_new"], 30)
+            eventually(
+                lambda: [u["id"] for u in site.users() if u["email"] == "ann@example.com" and not u.get("removed_at")] == ["user_new"], 30
+            )
             eventually(lambda: status.of_user("user_old") is None, 30)
 
 

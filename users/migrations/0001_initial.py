@@ -4,10 +4,10 @@ import django.core.validators
 import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.utils.timezone
-import users.identifiers
-import users.models
 from django.db import migrations, models
 
+import users.identifiers
+import users.models
 
 NEW_USER_ID = """
 create function new_user_id() returns text language plpgsql volatile set search_path = pg_catalog as $$

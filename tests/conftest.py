@@ -1,0 +1,61 @@
+"""What tests of every kind share."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def eventually_true(look: Callable[[], Any], timeout: float = 10, *, message: str = "", pause: float = 0.05) -> Any:
+    """Call `look` until it returns something true, and return that. It may also raise AssertionError until it is satisfied.
+
+    Fails after `timeout` seconds with what it returned or raised last.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        seen: object
+        try:
+            seen = look()
+            if seen:
+                return seen
+        except AssertionError as error:
+            seen = error
+        if time.monotonic() > deadline:
+            pytest.fail(f"{message or 'It did not happen'} within {timeout:g} s; last seen: {seen!r}")
+        time.sleep(pause)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """`eventually(lambda: site.users(), timeout=10)`: wait for something that happens in its own time; see eventually_true."""
+    return eventually_true
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser for end-to-end tests: $CHROMIUM, or one on PATH. Without one the test fails and says how to get one."""
+    given = os.environ.get("CHROMIUM", "").strip()
+    found = shutil.which(given) if given else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail(
+            f"No Chromium found{f' at CHROMIUM={given}' if given else ''}. Install one (`sudo apt-get install -y chromium`), "
+            "or name yours: CHROMIUM=/path/to/chrome make test"
+        )
+    return found
