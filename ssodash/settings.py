@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from ssodash import database
@@ -57,11 +58,12 @@ INSTALLED_APPS = [
     "users.apps.UsersConfig",
     "sites.apps.SitesConfig",
     "sync.apps.SyncConfig",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the plain "unfold" would put its own admin site in the place of ours
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_htmx",
@@ -70,6 +72,7 @@ INSTALLED_APPS = [
     "ssodash.apps.HubAdminConfig",
 ]
 MIDDLEWARE = [
+    "ssodash.jsonapi.middleware.JsonErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -80,6 +83,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "ssodash.middleware.DatabaseGoneMiddleware",
 ]
 ROOT_URLCONF = "ssodash.urls"
 WSGI_APPLICATION = "ssodash.wsgi.application"
@@ -106,7 +110,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "var" / "static")))
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default="").strip() or BASE_DIR / "var" / "static")  # "" would be this very folder, to be cleared
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -117,6 +121,7 @@ STORAGES = {
     },
 }
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -142,6 +147,27 @@ UNFOLD = {
     "SITE_HEADER": "SSO Dashboard",
     "SITE_SUBHEADER": "One user, available everywhere",
     "SITE_SYMBOL": "hub",
+    "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "8px",
+    "STYLES": [lambda _: static("ssodash/hub.css")],
+    "SCRIPTS": [lambda _: static("ssodash/hub.js")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("ssodash/icon.svg")}],
+    "SIDEBAR": {"show_search": False, "navigation": "ssodash.navigation.sidebar"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(96.9% .016 252)",
+            "100": "oklch(93.2% .032 252)",
+            "200": "oklch(88.2% .059 252)",
+            "300": "oklch(80.9% .105 252)",
+            "400": "oklch(70.7% .165 254)",
+            "500": "oklch(62.3% .19 258)",
+            "600": "oklch(52% .21 260)",
+            "700": "oklch(46% .2 261)",
+            "800": "oklch(40% .17 262)",
+            "900": "oklch(35% .13 263)",
+            "950": "oklch(26% .08 265)",
+        },
+    },
 }

@@ -16,6 +16,8 @@ from sync.models import Delivery, RunSite, SiteHealth, SyncRun, UserSyncLog
 from sync.resend import resend
 from users.models import UserProfile
 
+ANSWER_LOOK = 0.05
+"""Seconds between two looks whether the answers to another process's requests are in."""
 LOST_EVERY = 2.0
 """Seconds between two looks for leases whose holder ended."""
 
@@ -68,7 +70,19 @@ def sync_user(user_id: str, *, cause: str, actor: str = "", site_names: Sequence
     sites = find_sites(site_names) if site_names else list(ConnectedSite.objects.filter(is_active=True))
     owed = resend([(user_id, site.pk) for site in sites], cause=cause, actor=actor)
     push([user_id], ends=ends)
+    await_answers([user_id], ends=ends)
     return _result(user_id, owed, len(sites))
+
+
+def await_answers(user_ids: Sequence[str], *, ends: float) -> None:
+    """Returns when no request about these users is under way any more, or at `ends` (of `time.monotonic`).
+
+    A worker, woken by the same change, may have sent them before this process could: then there was nothing left to push.
+    """
+    while ends - time.monotonic() > ANSWER_LOOK:
+        if all(site.status != "in_progress" for user in status.of_users(user_ids).values() for site in user.sites):
+            return
+        time.sleep(ANSWER_LOOK)
 
 
 def _result(user_id: str, owed: int, sites: int) -> UserSyncResult:

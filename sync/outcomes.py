@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from sync import redact
 from sync.transport.values import FailureKind, HttpFailure, HttpResponse
 
+MAX_REMOTE_ID = 200
+MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 3600.0
+"""Seconds. A site that asks for no wait at all would otherwise be asked again and again without a pause, as no try is counted."""
 
 
 class Outcome(StrEnum):
@@ -22,7 +26,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome and its reason in words for a person."""
+    """An outcome and its reason in words for a person.
+
+    Texts of the site's own may be put in as they came: here they lose secrets and what a database cannot store.
+    """
 
     outcome: Outcome
     error: str = ""
@@ -34,6 +41,11 @@ class Verdict:
     names_user: bool = False
     """The answer named the user's public id: the site keys users by it."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", redact.line(self.error))
+        if self.remote_id is not None:
+            object.__setattr__(self, "remote_id", redact.clean(self.remote_id)[:MAX_REMOTE_ID] or None)
+
 
 HINTS = {
     401: "the site refused the signature: check its secret",
@@ -43,8 +55,9 @@ HINTS = {
     410: "the endpoint is gone: is the URL right?",
     415: "the site does not accept JSON",
 }
-SITE_BROKEN_CODES = frozenset(HINTS)
-TRANSIENT_CODES = frozenset({408, 425})
+TRANSIENT_CODES = frozenset({408, 425, 429})
+PERMANENT_CODES = frozenset({400, 409, 413, 422})
+"""Those by which a site refuses this one user. Any other 4xx (402, say) speaks of the site, and is no reason to give up on a user."""
 _CONNECTION = frozenset({FailureKind.CONNECT, FailureKind.DNS, FailureKind.TLS})
 
 
@@ -63,31 +76,30 @@ def of_status(response: HttpResponse, now: datetime) -> Verdict | None:
         return None
     if code in {429, 503} and (wait := retry_after(response.headers.get("retry-after"), now)) is not None:
         return Verdict(Outcome.THROTTLED, f"HTTP {code}: the site asks to wait {wait:g} s", retry_after=wait)
-    if 300 <= code < 400:
-        target = response.headers.get("location", "nowhere")[:200]
+    if code in PERMANENT_CODES:
+        return Verdict(Outcome.PERMANENT, f"HTTP {code}: the site refused this user")
+    if code == 429:
+        return Verdict(Outcome.TRANSIENT, "HTTP 429: too many requests")
+    if code in TRANSIENT_CODES or code >= 500 or code < 200:
+        return Verdict(Outcome.TRANSIENT, f"HTTP {code}: the site failed")
+    if code < 400:
+        target = response.headers.get("location", "")[:200] or "an address it does not name"
         return Verdict(
             Outcome.SITE_BROKEN, f"HTTP {code}: the site redirects to {target}, which is not followed. Put the right address in its URL"
         )
-    if code in SITE_BROKEN_CODES:
-        return Verdict(Outcome.SITE_BROKEN, f"HTTP {code}: {HINTS[code]}")
-    if code == 429:
-        return Verdict(Outcome.TRANSIENT, "HTTP 429: too many requests")
-    if code >= 500 or code in TRANSIENT_CODES or code < 200:
-        return Verdict(Outcome.TRANSIENT, f"HTTP {code}: the site failed")
-    return Verdict(Outcome.PERMANENT, f"HTTP {code}: the site refused this user")
+    return Verdict(Outcome.SITE_BROKEN, f"HTTP {code}: {HINTS.get(code, 'not an answer of a sync endpoint')}")
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110, 10.2.3: seconds or a date), at most an hour; None when it cannot be read."""
-    if not value:
-        return None
-    value = value.strip()
-    if value.isdigit():
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    """Seconds from a Retry-After header (RFC 9110, 10.2.3: seconds or a date), from 1 to 3,600; None when it cannot be read."""
+    value = (value or "").strip()
+    if value.isascii() and value.isdigit():
+        wait = float(value)
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+            # A date without an offset is in UTC.
+            wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(max(wait, MIN_RETRY_AFTER), MAX_RETRY_AFTER)

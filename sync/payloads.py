@@ -29,8 +29,8 @@ def message_id(delivery_id: int, version: int, generation: int) -> str:
 
 
 def batch_id(message_ids: list[str]) -> str:
-    """A batch's id: a hash of its members', so that the same members under the same ids are the same message."""
-    return "msg_batch_" + hashlib.sha256("\n".join(message_ids).encode()).hexdigest()[:40]
+    """A batch's id: a hash of its members', so that the same members under the same ids, in any order, are the same message."""
+    return "msg_batch_" + hashlib.sha256("\n".join(sorted(message_ids)).encode()).hexdigest()[:40]
 
 
 def body(message: Message) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sync.outcomes import Outcome, Verdict
 FAILURES = 10
 USERS = 3
 CONNECTION_FAILURES = 3
+SUCCESS_NOTED_EVERY = timedelta(seconds=5)
 PROBE_EVERY = timedelta(minutes=1)
 
 _FAILING = frozenset({Outcome.TRANSIENT, Outcome.SITE_BROKEN})
@@ -53,9 +54,20 @@ def record(results: Iterable[tuple[int, str, Verdict, bool]]) -> None:
     tallies: dict[int, _Tally] = {}
     for site_id, user_id, verdict, probe in results:
         tallies.setdefault(site_id, _Tally()).add(user_id, verdict, probe)
+    now = timezone.now()
+    # A site that is well and stays well is not written at every settle: its row would be the one that all senders queue for.
+    told = [h.site_id for h in SiteHealth.objects.filter(site_id__in=tallies) if _is_news(h, tallies[h.site_id], now)]
     # In key order, so that two settles cannot wait for each other.
-    for health in SiteHealth.objects.select_for_update(no_key=True).filter(site_id__in=tallies).order_by("site_id"):
-        _apply(health, tallies[health.site_id], timezone.now())
+    for health in SiteHealth.objects.select_for_update(no_key=True).filter(site_id__in=told).order_by("site_id"):
+        _apply(health, tallies[health.site_id], now)
+
+
+def _is_news(health: SiteHealth, tally: _Tally, now: datetime) -> bool:
+    if tally.failures or tally.throttle is not None or tally.probed or (tally.names_users and not health.confirms_ids):
+        return True
+    if health.failures_in_row or health.quarantined_at:
+        return True
+    return tally.delivered and (health.last_success_at is None or now - health.last_success_at > SUCCESS_NOTED_EVERY)
 
 
 def _apply(health: SiteHealth, tally: _Tally, now: datetime) -> None:

@@ -1,23 +1,56 @@
-"""Keep what a site answered, without what must not be kept. Pure."""
+"""Keep what a site answered, without what must not be kept, and fit to be stored and shown. Pure."""
 
 import re
 
 MAX_KEPT = 2000
+"""Characters of an answer that are kept."""
+MAX_LINE = 500
+"""Characters of an error."""
+REDACTED = "[redacted]"
+
+# Control characters (PostgreSQL refuses NUL; others drive a person's terminal), halves of surrogate pairs (no encoding
+# takes them), and those that turn the direction of the text around.
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_WORDS = r"(?:password|passwd|secret|token|api[_-]?key|authorization|credential|signature)"
 _SECRETS = re.compile(
     r"whsec_[A-Za-z0-9+/=_-]{8,}"
-    r"|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}"
-    r"|v1,[A-Za-z0-9+/=]{20,}"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
+    r"|v1a?,[A-Za-z0-9+/=]{20,}"
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|\b(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bAKIA[A-Z0-9]{16}\b"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
-_FIELDS = re.compile(r'("(?:[^"]*(?:password|passwd|secret|token|api_?key|authorization)[^"]*)"\s*:\s*)"(?:[^"\\]|\\.)*"', re.IGNORECASE)
+# A token has a digit somewhere; "Bearer authentication" has none.
+_SCHEMES = re.compile(r"\b((?:bearer|basic)\s{1,4})(?=[A-Za-z._~+/=-]*[0-9])[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+# The end of the text ends a string too: it may have been cut there.
+_FIELDS = re.compile(
+    rf'("[^"]{{0,64}}{_WORDS}[^"]{{0,64}}"\s{{0,8}}:\s{{0,8}})(?:\\?"(?:[^"\\]|\\.)*(?:"|\\?\Z)|-?[0-9][0-9.eE+-]*)',
+    re.IGNORECASE | re.DOTALL,
+)
+_PARAMETERS = re.compile(rf"((?<![\w.-])[\w.-]{{0,64}}{_WORDS}[\w-]{{0,64}}=)[^\s&\"'<>;,]+", re.IGNORECASE)
+_USERINFO = re.compile(r"(://)[^/\s:@]{0,200}:[^/\s@]{1,200}(@)")
 
 
 def response_text(body: bytes) -> str:
     """An answer's body as text of at most 2,000 characters, secrets replaced, fit for a PostgreSQL text column."""
-    text = body.decode("utf-8", "replace").replace("\x00", "")
-    return redact(text[: MAX_KEPT * 2])[:MAX_KEPT]
+    # More than is kept, since it may shrink; but not all of it: a hostile 64 kB would keep the patterns busy.
+    return redact(clean(body[: MAX_KEPT * 4].decode("utf-8", "replace")))[:MAX_KEPT]
+
+
+def line(text: str, limit: int = MAX_LINE) -> str:
+    """The text on one line of at most `limit` characters, secrets replaced, fit for a PostgreSQL text or jsonb column."""
+    return " ".join(redact(clean(text)).split())[:limit]
+
+
+def clean(text: str) -> str:
+    """The text without characters that cannot be stored or must not be shown."""
+    return _UNFIT.sub("", text)
 
 
 def redact(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
-    return _FIELDS.sub(r'\1"[redacted]"', _SECRETS.sub("[redacted]", text))
+    text = _SECRETS.sub(REDACTED, text)
+    text = _SCHEMES.sub(rf"\1{REDACTED}", text)
+    text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
+    text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
+    return _USERINFO.sub(rf"\1{REDACTED}\2", text)

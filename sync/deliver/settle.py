@@ -132,7 +132,8 @@ def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
     keep_try = verdict.outcome is Outcome.THROTTLED or claim.probe
     wait = backoff.delay_after(claim.tries)
     spent = verdict.outcome is Outcome.PERMANENT or (wait is None and not keep_try)
-    if claim.probe and wait is None:
+    if claim.probe:
+        # Behind all others, so that the next probe takes the one probed longest ago. When the site reopens, all are due at once.
         wait = backoff.SCHEDULE[-1]
     delay = verdict.retry_after if verdict.retry_after is not None else (wait.total_seconds() if wait else 0.0)
     return {

@@ -34,7 +34,9 @@ select p.user_id, p.email, p.full_name, p.site_name, p.site_display_name,
     d.last_synced_at,
     nullif(d.last_error, '') as error_message,
     coalesce(d.tries, 0) as attempts,
-    case when d.status = 'pending' then greatest(d.next_attempt_at, h.throttled_until, h.next_probe_at) end as next_attempt_at,
+    case when d.status <> 'pending' then null
+        when h.quarantined_at is not null then h.next_probe_at
+        else greatest(d.next_attempt_at, h.throttled_until) end as next_attempt_at,
     p.site_id, p.belongs as in_scope, coalesce(d.wanted_action, case when p.belongs then 'upsert' else 'delete' end) as wanted_action
 from pair p
 left join user_sync_delivery d on d.id = p.delivery_id

@@ -37,6 +37,7 @@ class MultiTransport:
         self._selector = selectors.DefaultSelector()
         self._timer = math.inf
         self._idle: list[Any] = []
+        self._kept = KeptConnections()
         self._busy: dict[Any, Exchange] = {}
         self._looking_up: dict[Exchange, Future[tuple[str, ...]]] = {}
         self._ready: list[tuple[Hashable, HttpResult]] = []
@@ -133,7 +134,7 @@ class MultiTransport:
 
     def _start(self, exchange: Exchange, addresses: Any) -> None:
         handle = self._idle.pop() if self._idle else pycurl.Curl()
-        exchange.prepare(handle, addresses)
+        exchange.prepare(handle, addresses, self._kept.descriptors)
         self._busy[handle] = exchange
         self._multi.add_handle(handle)
 
@@ -164,14 +165,23 @@ class MultiTransport:
 
     def _finish(self, handle: Any, code: int | None, message: str) -> None:
         exchange = self._busy.pop(handle)
+        if exchange.stale:
+            self._release(handle)
+            self._start(exchange, exchange.addresses)
+            return
+        if code is None:
+            self._kept.note(handle)
         try:
             result: HttpResult | HttpFailure = exchange.answer(handle, code, message)
         except Failed as failed:
             result = failed.after(exchange.took)
+        self._release(handle)
+        self._ready.append((exchange.tag, result))
+
+    def _release(self, handle: Any) -> None:
         self._multi.remove_handle(handle)
         handle.reset()
         self._idle.append(handle)
-        self._ready.append((exchange.tag, result))
 
     # What libcurl calls
 
@@ -187,3 +197,21 @@ class MultiTransport:
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+class KeptConnections:
+    """Which descriptor libcurl uses for a connection, known by its local address and port: all that it tells before it sends."""
+
+    def __init__(self) -> None:
+        self.descriptors: dict[tuple[str, int], int] = {}
+        self._names: dict[int, tuple[str, int]] = {}
+
+    def note(self, handle: Any) -> None:
+        """Remembers the connection of a request that was answered. A descriptor that is used anew replaces what it was."""
+        descriptor = handle.getinfo(pycurl.ACTIVESOCKET)
+        if descriptor < 0:
+            return
+        name = handle.getinfo(pycurl.LOCAL_IP), handle.getinfo(pycurl.LOCAL_PORT)
+        self.descriptors.pop(self._names.get(descriptor, ("", 0)), None)
+        self._names[descriptor] = name
+        self.descriptors[name] = descriptor

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sync import outcomes, payloads
+from sync import outcomes, payloads, redact
 from sync.connectors.rest import signing
 from sync.connectors.target import Target
 from sync.outcomes import Outcome, Verdict
 from sync.payloads import Message
-from sync.transport.values import HttpFailure, HttpRequest, HttpResult
+from sync.transport.values import HttpFailure, HttpRequest, HttpResponse, HttpResult
 
 CANNOT_REMOVE = "this site cannot remove users; access may remain"
 USER_AGENT = "SSO-Dashboard/1"
@@ -35,7 +35,8 @@ class RestConnector:
             "User-Agent": USER_AGENT,
             **signing.headers(target, message_id, payload),
         }
-        url = f"{target.url.rstrip('/')}{target.sync_path}{path}"
+        sync_path = target.sync_path.rstrip("/") + path if path else target.sync_path
+        url = target.url.rstrip("/") + sync_path
         return HttpRequest(url, headers, payload, target.timeout, target.connect_timeout)
 
     def read(self, target: Target, messages: Sequence[Message], result: HttpResult) -> list[Verdict]:
@@ -55,7 +56,7 @@ def _whole(result: HttpResult) -> tuple[Verdict | None, dict[str, Any]]:
     if verdict:
         reason = _reason(_json(result.body))
         if reason and verdict.outcome is not Outcome.THROTTLED:
-            verdict = Verdict(verdict.outcome, f"{verdict.error} ({reason})"[:500])
+            verdict = Verdict(verdict.outcome, f"{verdict.error} ({reason})")
         return verdict, {}
     if result.truncated:
         return Verdict(Outcome.SITE_BROKEN, f"HTTP {result.status} with more than 64 kB: not the answer of a sync endpoint"), {}
@@ -63,9 +64,16 @@ def _whole(result: HttpResult) -> tuple[Verdict | None, dict[str, Any]]:
         return None, {}
     answer = _json(result.body)
     if not isinstance(answer, dict):
-        kind = result.headers.get("content-type", "no content type")[:60]
-        return Verdict(Outcome.SITE_BROKEN, f"HTTP {result.status} without a JSON object ({kind}): a login page? Is the sync path right?"), {}
+        return Verdict(Outcome.SITE_BROKEN, _no_object(result)), {}
     return None, answer
+
+
+def _no_object(response: HttpResponse) -> str:
+    found = f"HTTP {response.status} without a JSON object"
+    packed = response.headers.get("content-encoding", "identity")
+    if packed.lower() != "identity":
+        return f"{found}: it is packed ({packed[:20]}), although the request asked for it not to be"
+    return f"{found} ({response.headers.get('content-type', 'no content type')[:60]}): a login page? Is the sync path right?"
 
 
 def _single(message: Message, verdict: Verdict | None, answer: dict[str, Any], result: HttpResult) -> Verdict:
@@ -78,11 +86,11 @@ def _single(message: Message, verdict: Verdict | None, answer: dict[str, Any], r
 
 def _accepted(message: Message, answer: dict[str, Any]) -> Verdict:
     if answer.get("success") is False:
-        return Verdict(Outcome.PERMANENT, f"The site refused this user: {_reason(answer) or 'it gave no reason'}"[:500])
+        return Verdict(Outcome.PERMANENT, f"The site refused this user: {_reason(answer) or 'it gave no reason'}")
     remote_id = answer.get("remote_id")
     return Verdict(
         Outcome.DELIVERED,
-        remote_id=str(remote_id)[:200] if isinstance(remote_id, str | int) and not isinstance(remote_id, bool) else None,
+        remote_id=str(remote_id) if isinstance(remote_id, str | int) and not isinstance(remote_id, bool) else None,
         names_user=answer.get("id") == message.user_id,
     )
 
@@ -91,16 +99,22 @@ def _members(messages: Sequence[Message], answer: dict[str, Any]) -> list[Verdic
     """Each user by its own result; one that the answer leaves out is tried again, and never fails its neighbours."""
     results = answer.get("results")
     if not isinstance(results, list):
-        return [Verdict(Outcome.SITE_BROKEN, 'The answer has no list "results": does this path take batches?')] * len(messages)
-    by_id = {item["id"]: item for item in results if isinstance(item, dict) and isinstance(item.get("id"), str)}
-    verdicts = []
-    for message in messages:
-        item = by_id.get(message.user_id)
-        if item is None or not isinstance(item.get("success"), bool):
-            verdicts.append(Verdict(Outcome.TRANSIENT, "The site's answer says nothing about this user"))
-        else:
-            verdicts.append(_accepted(message, item))
-    return verdicts
+        said = _reason(answer)
+        error = 'The answer has no list "results": does this path take batches?' + (f" ({said})" if said else "")
+        return [Verdict(Outcome.SITE_BROKEN, error)] * len(messages)
+    by_id: dict[str, list[dict[str, Any]]] = {}
+    for item in results:
+        if isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("success"), bool):
+            by_id.setdefault(item["id"], []).append(item)
+    return [_member(message, by_id.get(message.user_id, [])) for message in messages]
+
+
+def _member(message: Message, items: list[dict[str, Any]]) -> Verdict:
+    if not items:
+        return Verdict(Outcome.TRANSIENT, "The site's answer says nothing about this user")
+    if any(item["success"] is not items[0]["success"] for item in items):
+        return Verdict(Outcome.TRANSIENT, "The site's answer says both that it took this user and that it did not")
+    return _accepted(message, items[0])
 
 
 def _json(body: bytes) -> Any:
@@ -111,10 +125,13 @@ def _json(body: bytes) -> Any:
 
 
 def _reason(answer: Any) -> str:
-    """What the site itself says is wrong: its `error` or `message`."""
+    """What the site itself says is wrong: its `error`, `message` or `detail`, or the `message` within its `error`."""
     if not isinstance(answer, dict):
         return ""
     for key in ("error", "message", "detail"):
-        if isinstance(answer.get(key), str) and answer[key].strip():
-            return " ".join(answer[key].split())[:300]
+        said = answer.get(key)
+        if isinstance(said, dict):
+            said = said.get("message")
+        if isinstance(said, str) and said.strip():
+            return redact.line(said, 300)
     return ""

@@ -1,0 +1,107 @@
+"""Sites in the admin. A site's secret is made here, shown once, and never again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from sites.forms import ICONS, ConnectedSiteForm
+from sites.models import ConnectedSite, issue_signing_secret
+
+
+@admin.register(ConnectedSite)
+class ConnectedSiteAdmin(ModelAdmin):
+    form = ConnectedSiteForm
+    list_display = ["display_name", "url", "category", "shown_scope", "shown_active"]
+    list_filter = ["is_active", "category"]
+    search_fields = ["name", "display_name", "url"]
+    ordering = ["display_name"]
+    list_per_page = 50
+    show_full_result_count = False
+    prepopulated_fields = {"name": ["display_name"]}
+    readonly_fields = ["created_at", "updated_at"]
+    warn_unsaved_form = True
+    change_form_outer_after_template = "admin/sites/connectedsite/panels.html"
+    delete_confirmation_template = "admin/sites/connectedsite/delete_confirmation.html"
+
+    @display(description="Active", boolean=True, ordering="is_active")
+    def shown_active(self, site: ConnectedSite) -> bool:
+        return site.is_active
+
+    @display(description="Roles in scope")
+    def shown_scope(self, site: ConnectedSite) -> str:
+        return ", ".join(site.roles) or "All users"
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Sites are deleted one by one, where what it means can be read."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: ConnectedSite | None = None) -> dict[str, list[str]]:
+        return {} if obj else self.prepopulated_fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ConnectedSite | None = None) -> list[str]:
+        return ["created_at", "updated_at"] if obj else []
+
+    def get_fieldsets(self, request: HttpRequest, obj: ConnectedSite | None = None) -> Any:
+        return [
+            (None, {"fields": ["display_name", "name", "url", "category", "icon", "is_active", "roles"]}),
+            ("Delivery", {"fields": ["sync_path", "batch_size", "max_in_flight", "timeout", *(["created_at", "updated_at"] if obj else [])]}),
+        ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.new_secret_view)
+        return [path("<int:pk>/new-secret/", view, name="sites_connectedsite_new_secret"), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        site = kwargs.get("obj")
+        context["icons"] = ICONS
+        context["credential"] = site.credentials.signing().defer("secret").first() if site else None
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
+    # --- the secret --------------------------------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: ConnectedSite, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            # In the same transaction: the worker must not find the site without its secret.
+            request.new_secret = issue_signing_secret(obj)  # type: ignore[attr-defined]
+
+    def response_add(self, request: HttpRequest, obj: ConnectedSite, post_url_continue: str | None = None) -> HttpResponse:
+        return self._secret_page(request, obj, request.new_secret, "Site connected")  # type: ignore[attr-defined]
+
+    def new_secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Asks, and on POST replaces the secret and shows the new one."""
+        site = ConnectedSite.objects.filter(pk=pk).first()
+        if site is None:
+            raise Http404
+        if not self.has_change_permission(request, site):
+            raise PermissionDenied("Your login may not change sites.")
+        credential = site.credentials.signing().defer("secret").first()
+        latest = str(credential.pk) if credential else ""
+        if request.method == "POST":
+            if request.POST.get("replaces", "") != latest:
+                # A reload of the page that showed the new one: another one would make the one just copied worthless.
+                messages.warning(request, "The secret was replaced already, and is not shown again. If you did not keep it, make another one.")
+                return HttpResponseRedirect(reverse("admin:sites_connectedsite_change", args=[pk]))
+            secret = issue_signing_secret(site)
+            self.log_change(request, site, "Made a new secret.")
+            return self._secret_page(request, site, secret, "New secret")
+        context = {**self.admin_site.each_context(request), "title": "Make a new secret", "opts": self.opts, "site": site, "latest": latest}
+        return TemplateResponse(request, "admin/sites/connectedsite/new_secret.html", context)
+
+    def _secret_page(self, request: HttpRequest, site: ConnectedSite, secret: str, title: str) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "site": site, "secret": secret}
+        response = TemplateResponse(request, "admin/sites/connectedsite/secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    # --- deleting ----------------------------------------------------------------------------------------------------
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        return [str(site) for site in objs], {"sites": len(objs)}, set(), []

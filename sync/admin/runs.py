@@ -1,0 +1,64 @@
+"""Runs: how far each is, and a button to stop it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from sync import status, views
+from sync.admin.shared import ReadOnlyAdmin, status_badge
+from sync.models import SyncRun
+
+LOOKS = {
+    "queued": ("pending", "schedule"),
+    "running": ("in_progress", "progress_activity"),
+    "finished": ("success", "check_circle"),
+    "cancelled": ("none", "cancel"),
+}
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin):
+    list_display = ["shown_started", "shown_what", "shown_state", "shown_progress", "cause", "shown_actor"]
+    list_filter = ["state", "scope"]
+    change_form_outer_after_template = "admin/sync/run_panels.html"
+    fieldsets = [(None, {"fields": ["shown_what", "shown_state", "shown_progress", "cause", "actor", "created_at", "started_at", "finished_at", "public_id"]})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SyncRun | None = None) -> list[str]:
+        return [field for _, options in self.fieldsets for field in options["fields"]]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("parts")
+
+    @display(description="Started")
+    def shown_started(self, run: SyncRun) -> SafeString:
+        moment = run.started_at or run.created_at
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S} UTC", status.ago(moment))
+
+    @display(description="What")
+    def shown_what(self, run: SyncRun) -> str:
+        return status.progress(run).title
+
+    @display(description="State")
+    def shown_state(self, run: SyncRun) -> SafeString:
+        return status_badge(*LOOKS[run.state], run.get_state_display())
+
+    @display(description="Progress")
+    def shown_progress(self, run: SyncRun) -> str:
+        progress = status.progress(run)
+        return f"{progress.percent} %. {progress.sentence} {progress.remaining}".strip()
+
+    @display(description="Who")
+    def shown_actor(self, run: SyncRun) -> str:
+        return run.actor or "–"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        run: SyncRun | None = kwargs.get("obj")
+        if run is not None:
+            context["run"] = status.progress(run)
+            context["parts"] = list(run.parts.select_related("site").order_by("site_id"))
+            context["may_cancel"] = request.user.has_perm(views.MAY_CANCEL)
+        return super().render_change_form(request, context, *args, **kwargs)

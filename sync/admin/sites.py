@@ -1,0 +1,64 @@
+"""A site's page and the list of sites, with how each is doing."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from sites.admin import ConnectedSiteAdmin
+from sites.models import ConnectedSite
+from sync import operations, status, views
+from sync.admin.shared import status_badge
+
+admin.site.unregister(ConnectedSite)
+
+
+@admin.register(ConnectedSite)
+class SyncedSiteAdmin(ConnectedSiteAdmin):
+    list_display = ["display_name", "url", "category", "shown_scope", "shown_active", "shown_state"]
+    actions = ["sync_to_selected", "resume_selected"]
+    change_form_outer_before_template = "admin/sync/site_state.html"
+    change_form_outer_after_template = "admin/sync/site_panels.html"
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(views.MAY_SYNC)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        overviews = {overview.site.pk: overview for overview in status.sites_overview()}
+        for site in changelist.result_list:
+            site.overview = overviews.get(site.pk)
+        return changelist
+
+    @display(description="Status")
+    def shown_state(self, site: ConnectedSite) -> SafeString:
+        overview: status.SiteOverview = getattr(site, "overview", None) or status.site_overview(site)
+        return status_badge(overview.look, overview.symbol, overview.label, overview.words)
+
+    @admin.action(permissions=["sync"], description="Sync all users to selected sites")
+    def sync_to_selected(self, request: HttpRequest, queryset: QuerySet[ConnectedSite]) -> None:
+        chosen = list(queryset)
+        inactive = [str(site) for site in chosen if not site.is_active]
+        active = [site for site in chosen if site.is_active]
+        if active:
+            started = operations.sync_all(cause=views.CAUSE, actor=request.user.get_username(), sites=active)
+            messages.success(request, started.message)
+        if inactive:
+            messages.warning(request, f"Nothing was sent to {status.listed(inactive)}: inactive. Activate it, and it catches up by itself.")
+
+    @admin.action(permissions=["change"], description="Resume selected sites")
+    def resume_selected(self, request: HttpRequest, queryset: QuerySet[ConnectedSite]) -> None:
+        for site in queryset:
+            messages.info(request, operations.resume_site(site))
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        site: ConnectedSite | None = kwargs.get("obj")
+        if site is not None:
+            context["overview"] = status.site_overview(site)
+            context["attempts"] = status.last_attempts(site_id=site.pk)
+            context["sees_log"] = request.user.has_perm("sync.view_usersynclog")
+            context["may_resume"] = self.has_change_permission(request, site)
+        return super().render_change_form(request, context, *args, **kwargs)

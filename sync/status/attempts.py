@@ -1,0 +1,42 @@
+"""Attempts in words."""
+
+from dataclasses import dataclass
+
+from sync.models import Action, UserSyncLog
+from sync.status import words
+
+LOOKS = {
+    "success": ("success", "check_circle", "Delivered"),
+    "pending": ("pending", "schedule", "Tried again"),
+    "failed": ("failed", "error", "Failed"),
+    "lost": ("warning", "help", "Lost"),
+}
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """An attempt in a list."""
+
+    row: UserSyncLog
+    when: str
+    what: str
+    look: str
+    symbol: str
+    word: str
+
+
+def last_attempts(*, user_id: str | None = None, site_id: int | None = None, limit: int = SHOWN) -> list[AttemptLine]:
+    """The latest attempts for a user, or at a site."""
+    rows = UserSyncLog.objects.all()
+    if user_id is not None:
+        rows = rows.filter(user_id=user_id)
+    if site_id is not None:
+        rows = rows.filter(site_id=site_id)
+    names = dict(Action.choices)
+    return [AttemptLine(row, words.ago(row.completed_at), str(names.get(row.type, row.type)), *look_of(row)) for row in rows[:limit]]
+
+
+def look_of(row: UserSyncLog) -> tuple[str, str, str]:
+    """An attempt's look, icon and word."""
+    return LOOKS[row.status]

@@ -1,0 +1,190 @@
+"""Where users stand at sites."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from sync.status import words
+
+LABELS = {"pending": "Pending", "in_progress": "In progress", "success": "In sync", "failed": "Failed"}
+SYMBOLS = {
+    "pending": "schedule",
+    "in_progress": "progress_activity",
+    "success": "check_circle",
+    "warning": "warning",
+    "failed": "error",
+    "removed": "person_off",
+    "none": "remove",
+}
+WORST = ("failed", "pending", "in_progress", "success")
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """Where one user stands at one site."""
+
+    site_name: str
+    display_name: str
+    status: str
+    last_synced_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    error_message: str | None
+    in_scope: bool
+    wanted_action: str
+    site_id: int
+
+    @property
+    def label(self) -> str:
+        """The status in a word or two; a settled removal is not called in sync."""
+        if self.status == "success" and not self.in_scope:
+            return "Removed" if self.last_synced_at else "Not needed"
+        if self.status == "pending" and self.wanted_action == "delete":
+            return "Removal pending"
+        if self.status == "failed" and self.wanted_action == "delete":
+            return "Removal failed"
+        return LABELS[self.status]
+
+    @property
+    def look(self) -> str:
+        """The status's name for styles and icons: pending, in_progress, success, warning, failed, removed or none."""
+        if self.status == "success" and not self.in_scope:
+            return "removed" if self.last_synced_at else "none"
+        return "warning" if self.status == "success" and self.error_message else self.status
+
+    @property
+    def symbol(self) -> str:
+        """The icon beside the label, a Material Symbol."""
+        return SYMBOLS[self.look]
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether there is more to know than that all is well."""
+        return self.look in {"pending", "in_progress", "warning", "failed"}
+
+    @property
+    def next_words(self) -> str:
+        """When it is tried again, if it waits."""
+        return words.until(self.next_attempt_at) if self.status == "pending" else ""
+
+    @property
+    def details(self) -> list[str]:
+        """What there is to say beyond the label, a sentence each: why, how often, when next, when it last worked."""
+        said = [f"{self.error_message.rstrip('.')}."] if self.error_message else []
+        if self.status == "failed":
+            said.append("Not tried again until the user or the site changes, or someone sends it again.")
+        if self.status in {"pending", "failed"} and self.attempts:
+            said.append(f"{words.count(self.attempts, 'try', 'tries')} so far.")
+        if self.next_words:
+            said.append(f"Next try {self.next_words}.")
+        if self.look == "none":
+            said.append("This user does not belong to this site, and was never sent to it.")
+        elif self.last_synced_at:
+            said.append(f"Last delivered {words.ago(self.last_synced_at)}.")
+        elif self.status in {"pending", "failed"}:
+            said.append("Never delivered yet.")
+        return said
+
+
+@dataclass(frozen=True)
+class UserStatus:
+    """Where one user stands everywhere. `status` is the worst of the sites': failed, then pending, in_progress, success."""
+
+    user_id: str
+    email: str
+    full_name: str
+    status: str
+    sites: list[SiteStatus] = field(default_factory=list)
+
+
+ROWS = """
+select v.user_id, v.email, v.full_name, v.site_name, v.site_display_name, v.sync_status, v.last_synced_at, v.attempts, v.next_attempt_at,
+    -- Never tried since the site was quarantined: the site's trouble is the reason.
+    coalesce(v.error_message, case when v.sync_status = 'pending' and h.quarantined_at is not null then h.quarantine_reason end),
+    v.in_scope, v.wanted_action, v.site_id
+from user_sync_status v left join user_sync_site_health h on h.site_id = v.site_id
+where v.user_id = any (%s) order by v.user_id, v.site_id
+"""
+
+
+def of_users(user_ids: Sequence[str]) -> dict[str, UserStatus]:
+    """The status of these users, by public id, in one query. A user who is gone is there while a removal is unsettled."""
+    with connection.cursor() as cursor:
+        cursor.execute(ROWS, [list(user_ids)])
+        rows = cursor.fetchall()
+    people: dict[str, tuple[str, str]] = {}
+    sites: dict[str, list[SiteStatus]] = {}
+    for user_id, email, full_name, name, display, state, synced, tries, next_try, error, in_scope, action, site_id in rows:
+        people[user_id] = (email, full_name)
+        sites.setdefault(user_id, []).append(
+            SiteStatus(name, display or name, state, synced, tries, next_try, error, in_scope, action, site_id)
+        )
+    found = {}
+    for user_id, (email, full_name) in people.items():
+        found[user_id] = UserStatus(user_id, email, full_name, worst(row.status for row in sites[user_id]), sites[user_id])
+    return found
+
+
+def of_user(user_id: str) -> UserStatus | None:
+    """The status of one user; None when nobody of that id is known, or no site is active."""
+    return of_users([user_id]).get(user_id)
+
+
+def worst(states: Any) -> str:
+    """The status that needs attention most; `success` of none."""
+    present = set(states)
+    return next((state for state in WORST if state in present), "success")
+
+
+def in_short(state: UserStatus) -> tuple[str, str, str]:
+    """A user's worst status in a list: its look, its icon, and it in words, with the site where it is a single one."""
+    if state.status == "success":
+        if all(site.look == "none" for site in state.sites):
+            return "none", SYMBOLS["none"], "No site needed"
+        if not any(site.in_scope for site in state.sites):
+            return "removed", SYMBOLS["removed"], "Removed"
+        look = "warning" if any(site.look == "warning" for site in state.sites) else "success"
+        return look, SYMBOLS[look], LABELS["success"]
+    at = [site for site in state.sites if site.status == state.status]
+    where = at[0].display_name if len(at) == 1 else words.count(len(at), "site")
+    return state.status, SYMBOLS[state.status], f"{at[0].label if len(at) == 1 else LABELS[state.status]} at {where}"
+
+
+def sentence(state: UserStatus | None) -> str:
+    """Where a user stands, for a message: what is done, and what is not, why, and when next."""
+    if state is None or not state.sites:
+        return "No site is active, so nobody is sent anywhere. Connect a site first."
+    concerned = [site for site in state.sites if site.look != "none"]
+    if not concerned:
+        return "This user belongs to no active site (inactive, or in no site's roles), so there is nothing to send."
+    told = [_done([site for site in concerned if site.status == "success"], len(concerned))]
+    told += [_open(site) for site in concerned if site.status != "success"][:4]
+    if len(concerned) - sum(site.status == "success" for site in concerned) > 4:
+        told.append("More on the user's page.")
+    told += [f"{site.display_name}: {site.error_message}." for site in concerned if site.look == "warning"][:2]
+    return " ".join(filter(None, told))
+
+
+def _done(done: list[SiteStatus], concerned: int) -> str:
+    present, removed = [site for site in done if site.in_scope], [site for site in done if not site.in_scope]
+    parts = []
+    if present:
+        parts.append(f"In sync at {len(present)} of {words.count(concerned, 'site')}")
+    if removed:
+        where = f"{len(removed)} of {words.count(concerned, 'site')}" if not present else words.listed([site.display_name for site in removed])
+        parts.append(f"{'removed' if present else 'Removed'} from {where}")
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _open(site: SiteStatus) -> str:
+    text = f"{site.label} at {site.display_name}"
+    if site.error_message:
+        text += f": {site.error_message.rstrip('.')}"
+    if site.next_words:
+        text += f"; next try {site.next_words}" if site.attempts or site.error_message else "; the worker sends it"
+    elif site.status == "failed":
+        text += "; not tried again by itself"
+    return f"{text}."

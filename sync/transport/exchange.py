@@ -1,0 +1,181 @@
+"""One request and its answer as libcurl handles them."""
+
+import errno
+import io
+import select
+import socket
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pycurl
+
+from sync.transport import egress, failures, tls, wire
+from sync.transport.failures import Failed
+from sync.transport.values import KEEP_ALIVE, MAX_RESPONSE_BYTES, HttpRequest, HttpResponse
+
+_TLS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER}
+_DNS = {pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY}
+_NOT_HTTP = {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_FTP_WEIRD_SERVER_REPLY}
+_TOO_LARGE = 100
+"""CURLE_TOO_LARGE, which pycurl has no name for: headers of more than 300 kB, or more than 5,000 of them."""
+_OWN_DEFAULTS = ("accept", "content-type", "user-agent", "expect")
+"""Headers that libcurl adds by itself; an `Expect` would make it wait a second for "100 Continue" before larger bodies."""
+
+
+class _Socket(socket.socket):
+    """What libcurl asks for: it duplicates the descriptor, so ours closes with the object."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Exchange:
+    """One request and what came back so far. Raises ValueError, in words for a person, for a request that cannot be sent."""
+
+    def __init__(self, tag: Hashable, request: HttpRequest) -> None:
+        self.tag = tag
+        self.request = request
+        self.address = wire.address(request.url)
+        self._started = time.monotonic()
+        self.connect_by = self._started + min(request.connect_timeout, request.timeout)
+        self._lines = [f"{name}: {value}" if value else f"{name};" for name, value in wire.headers(request).items()]
+        self._body = io.BytesIO()
+        self._headers: dict[str, str] = {}
+        self._in_head = True
+        self._truncated = False
+        self._blocked: str | None = None
+        self.addresses: Sequence[str] = ()
+        self._kept: Mapping[tuple[str, int], int] = {}
+        self._opened = False
+        self._sent = False
+        self.stale = False
+        """Nothing was sent, since the kept connection that libcurl chose is dead: another one must be opened."""
+
+    @property
+    def took(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def prepare(self, handle: Any, addresses: Sequence[str], kept: Mapping[tuple[str, int], int]) -> None:
+        """Tells a fresh handle everything about the request.
+
+        Takes the host's addresses, unless it is one itself, and the descriptors of kept connections by their local address and port.
+        """
+        request, to = self.request, self.address
+        self.addresses, self._kept = addresses, kept
+        if self.stale:
+            self.stale = False
+            handle.setopt(pycurl.FRESH_CONNECT, 1)
+        given = {name.lower() for name in request.headers}
+        handle.setopt(pycurl.URL, to.url)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.PROXY, "")
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.FOLLOWLOCATION, 0)
+        handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+        if request.body or request.method not in {"GET", "DELETE"}:
+            handle.setopt(pycurl.POSTFIELDS, request.body)
+        unwanted = [f"{name}:" for name in _OWN_DEFAULTS if name not in given]
+        handle.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in self._lines + unwanted])
+        if to.scheme == "https":
+            handle.setopt(pycurl.CAINFO, tls.ca_file())
+        if addresses:
+            listed = ",".join(f"[{ip}]" if ":" in ip else ip for ip in addresses)
+            handle.setopt(pycurl.RESOLVE, [f"+{to.host}:{to.port}:{listed}"])
+        handle.setopt(pycurl.TIMEOUT_MS, self._milliseconds(self.request.timeout))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, self._milliseconds(self.request.connect_timeout))
+        handle.setopt(pycurl.MAXAGE_CONN, KEEP_ALIVE)
+        handle.setopt(pycurl.WRITEFUNCTION, self._write)
+        handle.setopt(pycurl.HEADERFUNCTION, self._header)
+        handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        handle.setopt(pycurl.PREREQFUNCTION, self._about_to_send)
+
+    def answer(self, handle: Any, code: int | None, message: str) -> HttpResponse:
+        """The answer, once libcurl is done with it. Raises Failed when there is none."""
+        if code is None and self._in_head:
+            raise failures.cut_short()  # libcurl takes the site's hanging up for the end of the headers
+        if code is None or self._truncated:
+            status = handle.getinfo(pycurl.RESPONSE_CODE)
+            return HttpResponse(status, self._body.getvalue(), self._headers, self._truncated, self.took)
+        raise self._failed(code, message, handle.getinfo(pycurl.OS_ERRNO))
+
+    def not_in_time(self, failed: Failed) -> Failed:
+        """`failed` when it was the connect timeout that ran out, else that there was no answer."""
+        return failed if self.request.connect_timeout < self.request.timeout else failures.no_answer(self.request.timeout)
+
+    def _milliseconds(self, limit: float) -> int:
+        return max(1, int((self._started + limit - time.monotonic()) * 1000))
+
+    def _failed(self, code: int, message: str, number: int) -> Failed:
+        if self._blocked:
+            return failures.blocked(self._blocked)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return failures.no_answer(self.request.timeout) if self._sent else self.not_in_time(failures.no_connection_in_time())
+        if code in _DNS:
+            return failures.not_found()
+        if code == pycurl.E_GOT_NOTHING or number == errno.ECONNRESET or (self._sent and code == pycurl.E_COULDNT_CONNECT):
+            return failures.hung_up()
+        if code == pycurl.E_COULDNT_CONNECT:
+            return failures.no_connection(number)
+        if code in _TLS:
+            return failures.tls(message)
+        if code == pycurl.E_SSL_CACERT_BADFILE:
+            return failures.no_ca_file(tls.ca_file())
+        if code == pycurl.E_PARTIAL_FILE:
+            return failures.cut_short()
+        if code in _NOT_HTTP:
+            return failures.not_http()
+        if code == _TOO_LARGE:
+            return failures.too_long()
+        return failures.broken(message)
+
+    # What libcurl calls
+
+    def _write(self, data: bytes) -> int:
+        room = MAX_RESPONSE_BYTES - self._body.tell()
+        self._body.write(data[:room])
+        if len(data) > room:
+            self._truncated = True
+            return 0  # tells libcurl to stop
+        return len(data)
+
+    def _header(self, line: bytes) -> None:
+        text = line.decode("latin-1").rstrip("\r\n")
+        if text.startswith("HTTP/"):
+            self._headers.clear()  # of an interim answer (100 Continue)
+            self._in_head = True
+        elif not text:
+            self._in_head = False  # trailers may follow, which are no headers
+        elif self._in_head and ":" in text:
+            name, value = text.split(":", 1)
+            name, value = name.strip().lower(), value.strip()
+            self._headers[name] = f"{self._headers[name]}, {value}" if name in self._headers else value
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:
+        family, kind, protocol, target = address
+        if self._sent:
+            # libcurl repeats a request when the site hangs up on a kept connection; but this site may have carried it out.
+            return pycurl.SOCKET_BAD
+        self._opened = True
+        self._blocked = egress.blocked(target[0])
+        if self._blocked:
+            return pycurl.SOCKET_BAD
+        return _Socket(family, kind, protocol)
+
+    def _about_to_send(self, _: str, local_ip: str, __: int, local_port: int) -> int:
+        # libcurl looks for dead connections once a second only, and otherwise finds out by losing a request.
+        descriptor = None if self._opened else self._kept.get((local_ip, local_port))
+        if descriptor is not None and _has_something_to_read(descriptor):
+            self.stale = True
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._sent = True
+        return int(pycurl.PREREQFUNC_OK)
+
+
+def _has_something_to_read(descriptor: int) -> bool:
+    """Of an idle connection that is the end of it, or bytes that belong to no answer."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

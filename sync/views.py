@@ -1,0 +1,102 @@
+"""What the buttons of pages do: POST only, each behind a permission, answered in place by htmx or by a redirect with a message."""
+
+from collections.abc import Callable
+from functools import wraps
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+from django_htmx.http import trigger_client_event
+
+from sites.models import ConnectedSite
+from sync import operations, status
+from sync.models import SyncRun
+
+MAY_SYNC = "sync.change_delivery"
+MAY_CANCEL = "sync.change_syncrun"
+MAY_RESUME = "sites.change_connectedsite"
+CAUSE = "admin"
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def button(permission: str) -> Callable[[View], View]:
+    """A view behind a button: POST by someone with this permission, else 405 or 403."""
+
+    def decorate(view: View) -> View:
+        @require_POST
+        @wraps(view)
+        def guarded(request: HttpRequest) -> HttpResponse:
+            if not request.user.has_perm(permission):
+                raise PermissionDenied(f"Your login lacks the permission {permission}. Ask an administrator for it.")
+            return view(request)
+
+        return guarded
+
+    return decorate
+
+
+@button(MAY_SYNC)
+def sync_all(request: HttpRequest) -> HttpResponse:
+    """Sync All Users: everyone to all active sites."""
+    started = operations.sync_all(cause=CAUSE, actor=request.user.get_username())
+    return said(request, started.message, good=started.is_new)
+
+
+@button(MAY_SYNC)
+def sync_user(request: HttpRequest) -> HttpResponse:
+    """Sends one user (`user_id`) again to every active site."""
+    user_id = request.POST.get("user_id", "")
+    try:
+        result = operations.sync_user(user_id, cause=CAUSE, actor=request.user.get_username())
+    except operations.UnknownUser as unknown:
+        return said(request, str(unknown), good=False)
+    text = result.message if result.success else status.sentence(status.of_user(result.user_id))
+    if not request.htmx or "in_place" not in request.POST:
+        return said(request, text, good=result.success)
+    columns = list(ConnectedSite.objects.filter(is_active=True))
+    row = status.row(result.user_id, columns)
+    context = {"row": row, "columns": columns, "may_sync": True, "said": text, "good": result.success, "oob": True}
+    return refreshed(HttpResponse(render_to_string("dashboard/synced_user.html", context, request)))
+
+
+@button(MAY_CANCEL)
+def cancel_run(request: HttpRequest) -> HttpResponse:
+    """Stops a run (`run`, its public id)."""
+    try:
+        run = SyncRun.objects.filter(public_id=UUID(request.POST.get("run", ""))).first()
+    except ValueError:
+        run = None
+    if run is None:
+        return said(request, "There is no such run.", good=False)
+    return said(request, operations.cancel_run(run))
+
+
+@button(MAY_RESUME)
+def resume_site(request: HttpRequest) -> HttpResponse:
+    """Ends the waiting of a quarantined or throttled site (`site`, its name)."""
+    site = ConnectedSite.objects.filter(name=request.POST.get("site", "")).first()
+    if site is None:
+        return said(request, "There is no such site.", good=False)
+    return said(request, operations.resume_site(site))
+
+
+def said(request: HttpRequest, text: str, good: bool = True) -> HttpResponse:
+    """Answers a click with what happened: in place for htmx, else as a message on the page the click came from."""
+    if request.htmx:
+        return refreshed(HttpResponse(render_to_string("dashboard/said.html", {"said": text, "good": good}, request)))
+    messages.add_message(request, messages.SUCCESS if good else messages.WARNING, text)
+    target = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return redirect(target if allowed else reverse("admin:index"))
+
+
+def refreshed(response: HttpResponse) -> HttpResponse:
+    """Has the page look for the news at once instead of at its next poll."""
+    return trigger_client_event(response, "hub-refresh", after="settle")
