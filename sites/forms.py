@@ -10,10 +10,39 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from sites.models import ConnectedSite
 
 ICONS = [
-    "apps", "badge", "groups", "school", "storefront", "shopping_cart", "sell", "payments", "receipt_long", "account_balance", "work",
-    "article", "newspaper", "edit_note", "forum", "mail", "call", "support_agent", "directions_car", "garage", "local_shipping", "inventory_2",
-    "warehouse", "factory", "build", "medical_services", "analytics", "dashboard", "cloud", "code", "language", "lock",
-]  # fmt: skip
+    "apps",
+    "badge",
+    "groups",
+    "school",
+    "storefront",
+    "shopping_cart",
+    "sell",
+    "payments",
+    "receipt_long",
+    "account_balance",
+    "work",
+    "article",
+    "newspaper",
+    "edit_note",
+    "forum",
+    "mail",
+    "call",
+    "support_agent",
+    "directions_car",
+    "garage",
+    "local_shipping",
+    "inventory_2",
+    "warehouse",
+    "factory",
+    "build",
+    "medical_services",
+    "analytics",
+    "dashboard",
+    "cloud",
+    "code",
+    "language",
+    "lock",
+]
 """Suggestions; any name of https://fonts.google.com/icons works."""
 
 

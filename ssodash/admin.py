@@ -25,7 +25,7 @@ admin.site.unregister(ProcrastinateJob)
 
 
 @admin.register(Login)
-class StaffLoginAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class StaffLoginAdmin(UserAdmin, ModelAdmin):
     """Django's own users: who can sign in here. They are not the users of the directory."""
 
     form = UserChangeForm
@@ -68,6 +68,4 @@ class ApiTokenAdmin(ModelAdmin):
         context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts, "name": obj.name}
         context["token"] = request.new_token  # type: ignore[attr-defined]
         context["address"] = request.build_absolute_uri("/api/users")
-        response = TemplateResponse(request, "admin/ssodash/apitoken/token.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/ssodash/apitoken/token.html", context)

@@ -37,8 +37,9 @@ class HubAdminSite(UnfoldAdminSite):
 
         def reload_when_signed_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             # Otherwise htmx would follow the redirect and put the login page into a corner of the page.
-            if request.htmx and not self.has_permission(request):
+            if views.by_htmx(request) and not self.has_permission(request):
                 return HttpResponseClientRefresh()
-            return guarded(request, *args, **kwargs)
+            answer: HttpResponse = guarded(request, *args, **kwargs)
+            return answer
 
         return reload_when_signed_out

@@ -6,6 +6,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from ssodash.env import choice
+
 REMEDY = (
     "Set DATABASE_URL, for example postgresql://user:password@db.example.com:5432/ssodash?sslmode=require "
     "(on Supabase: the direct or session-pooler address, port 5432), or use `make run`, which starts an embedded PostgreSQL."
@@ -31,6 +33,8 @@ def from_environment() -> dict[str, Any]:
         raise ImproperlyConfigured(f"DATABASE_URL names no database: what follows the last / is missing. {REMEDY}")
     config.setdefault("OPTIONS", {})
     config["OPTIONS"].setdefault("connect_timeout", 10)
+    # The triggers read it: a change by a process that pushes what it saves is left to that process for a moment.
+    config["OPTIONS"]["application_name"] = "ssodash-push" if choice("SYNC_ON_SAVE", "push", ["push", "queue"]) == "push" else "ssodash"
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True
     # Port 6543 is Supabase's transaction pooler, where a server-side cursor loses its session between fetches.

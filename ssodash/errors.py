@@ -40,7 +40,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def database_gone(request: HttpRequest) -> HttpResponse:
     """503: nothing can be shown or saved until the database answers."""
     text = "The hub cannot reach its database at the moment, so it can neither show nor save anything."
-    remedy = "Changes that were saved before are not lost: the sites receive them when the database is back. This page looks again by itself."
+    remedy = "What was saved before is not lost: the sites receive it when the database is back. This page looks again by itself."
     response = _answer(request, 503, "The database does not answer", text, remedy)
     response["Retry-After"] = str(RETRY_SECONDS)
     if request.method in {"GET", "HEAD"}:
@@ -49,6 +49,7 @@ def database_gone(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, status: int, title: str, text: str, remedy: str) -> HttpResponse:
+    page: str
     try:
         page = render_to_string("error.html", {"title": title, "text": text, "remedy": remedy, "status": status})
     except Exception:

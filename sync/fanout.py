@@ -75,7 +75,8 @@ select
 
 TAKE = """
 delete from user_sync_outbox where id in (
-    select id from user_sync_outbox where %(user_ids)s::text[] is null or user_id = any (%(user_ids)s::text[])
+    select id from user_sync_outbox
+    where case when %(user_ids)s::text[] is null then not_before <= clock_timestamp() else user_id = any (%(user_ids)s::text[]) end
     order by id limit %(limit)s for update skip locked
 ) returning user_id, case when operation = 'delete' then version end
 """
@@ -130,7 +131,7 @@ def owe(
 @retried_on_deadlock
 def fan_out(limit: int = CHUNK, *, user_ids: Sequence[str] | None = None, cause: str = "change", actor: str = "") -> int:
     """Takes up to `limit` changes (of these users, or of any) from the outbox and writes down what the sites are owed; returns how many
-    changes were taken. What another process is taking is left to it."""
+    changes were taken. What another process is taking, or is about to push (unless the users are given), is left to it."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TAKE, {"user_ids": None if user_ids is None else list(user_ids), "limit": limit})

@@ -42,7 +42,8 @@ class UserSyncResult:
 
 def find_user_id(text: str) -> str:
     """The public id for an id or an email (whatever its case). Raises UnknownUser naming what was given."""
-    profile = UserProfile.objects.filter(user_id=text).first() or UserProfile.objects.filter(email__iexact=text).first()
+    text = text.replace("\x00", "")
+    profile = UserProfile.objects.filter(user_id=text).first() or UserProfile.objects.with_email(text).first()
     if profile is not None:
         return profile.user_id
     if Delivery.objects.filter(user_id=text).exists():

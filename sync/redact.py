@@ -1,5 +1,6 @@
 """Keep what a site answered, without what must not be kept, and fit to be stored and shown. Pure."""
 
+import functools
 import re
 
 MAX_KEPT = 2000
@@ -28,9 +29,11 @@ _FIELDS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PARAMETERS = re.compile(rf"((?<![\w.-])[\w.-]{{0,64}}{_WORDS}[\w-]{{0,64}}=)[^\s&\"'<>;,]+", re.IGNORECASE)
+_HINT = re.compile(_WORDS, re.IGNORECASE)
 _USERINFO = re.compile(r"(://)[^/\s:@]{0,200}:[^/\s@]{1,200}(@)")
 
 
+@functools.lru_cache(maxsize=32)  # a batch's answer is the same for each of its users
 def response_text(body: bytes) -> str:
     """An answer's body as text of at most 2,000 characters, secrets replaced, fit for a PostgreSQL text column."""
     # More than is kept, since it may shrink; but not all of it: a hostile 64 kB would keep the patterns busy.
@@ -51,6 +54,7 @@ def redact(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
     text = _SECRETS.sub(REDACTED, text)
     text = _SCHEMES.sub(rf"\1{REDACTED}", text)
-    text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
-    text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
+    if _HINT.search(text):  # most answers have none of these words, and the two patterns are the dear ones
+        text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
+        text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
     return _USERINFO.sub(rf"\1{REDACTED}\2", text)

@@ -29,7 +29,7 @@ with pair as materialized (
     where not p.belongs and d.site_id = p.site_id and d.user_id = p.user_id and d.attempted_version is not null
     returning d.id
 )
-select (select count(*) from upserts) + (select count(*) from removals), pg_notify('user_sync', 'due')
+select (select count(*) from upserts) + (select count(*) from removals)
 """
 
 

@@ -52,13 +52,13 @@ def sync_all(request: HttpRequest) -> HttpResponse:
 @button(MAY_SYNC)
 def sync_user(request: HttpRequest) -> HttpResponse:
     """Sends one user (`user_id`) again to every active site."""
-    user_id = request.POST.get("user_id", "")
+    user_id = request.POST.get("user_id", "").replace("\x00", "")
     try:
         result = operations.sync_user(user_id, cause=CAUSE, actor=request.user.get_username())
     except operations.UnknownUser as unknown:
         return said(request, str(unknown), good=False)
     text = result.message if result.success else status.sentence(status.of_user(result.user_id))
-    if not request.htmx or "in_place" not in request.POST:
+    if not by_htmx(request) or "in_place" not in request.POST:
         return said(request, text, good=result.success)
     columns = list(ConnectedSite.objects.filter(is_active=True))
     row = status.row(result.user_id, columns)
@@ -81,15 +81,20 @@ def cancel_run(request: HttpRequest) -> HttpResponse:
 @button(MAY_RESUME)
 def resume_site(request: HttpRequest) -> HttpResponse:
     """Ends the waiting of a quarantined or throttled site (`site`, its name)."""
-    site = ConnectedSite.objects.filter(name=request.POST.get("site", "")).first()
+    site = ConnectedSite.objects.filter(name=request.POST.get("site", "").replace("\x00", "")).first()
     if site is None:
         return said(request, "There is no such site.", good=False)
     return said(request, operations.resume_site(site))
 
 
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether the page asks in place, instead of the browser going there."""
+    return bool(getattr(request, "htmx", False))
+
+
 def said(request: HttpRequest, text: str, good: bool = True) -> HttpResponse:
     """Answers a click with what happened: in place for htmx, else as a message on the page the click came from."""
-    if request.htmx:
+    if by_htmx(request):
         return refreshed(HttpResponse(render_to_string("dashboard/said.html", {"said": text, "good": good}, request)))
     messages.add_message(request, messages.SUCCESS if good else messages.WARNING, text)
     target = request.POST.get("next", "")

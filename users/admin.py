@@ -36,7 +36,7 @@ class RoleFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> QuerySet[UserProfile]:
         if self.value() == "__other__":
             return queryset.exclude(role__in=settings.SYNC_ROLES)
-        return queryset.filter(role=self.value()) if self.value() else queryset
+        return queryset.filter(role=self.value()) if self.value() in settings.SYNC_ROLES else queryset
 
 
 @admin.register(UserProfile)
@@ -185,9 +185,13 @@ def _sample(queryset: QuerySet[UserProfile]) -> dict[str, Any]:
 
 def _log(request: HttpRequest, users: Sequence[UserProfile], flag: int, text: str) -> None:
     if users:
-        LogEntry.objects.log_actions(request.user.pk, users, flag, change_message=text)
+        LogEntry.objects.log_actions(_login(request), users, flag, change_message=text)
 
 
 def _log_many(request: HttpRequest, text: str, number: int) -> None:
     """One history entry for many users: one each would take longer than the change itself."""
-    LogEntry.objects.create(user_id=request.user.pk, object_repr=f"{number:,} users", action_flag=CHANGE, change_message=text)
+    LogEntry.objects.create(user_id=_login(request), object_repr=f"{number:,} users", action_flag=CHANGE, change_message=text)
+
+
+def _login(request: HttpRequest) -> int:
+    return int(request.user.pk or 0)  # nobody gets here without being signed in

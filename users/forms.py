@@ -47,7 +47,7 @@ class UserProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         email: str = self.cleaned_data["email"].strip()
         if not EMAIL.fullmatch(email):
             raise forms.ValidationError("Write the email like this: ada@example.com.")
-        other = UserProfile.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).first()
+        other = UserProfile.objects.with_email(email).exclude(pk=self.instance.pk).first()
         if other is not None:
             active = "" if other.is_active else ", who is inactive: activate that user instead"
             raise forms.ValidationError(f"A user with this email already exists: {other.full_name} ({other.email}){active}.")
@@ -62,4 +62,6 @@ def role_field(current: str = "") -> forms.ChoiceField:
     choices = [(role, role) for role in settings.SYNC_ROLES]
     if current and current not in settings.SYNC_ROLES:
         choices.append((current, f"{current} (no longer in SYNC_ROLES)"))
-    return forms.ChoiceField(choices=choices, widget=UnfoldAdminSelectWidget, help_text="Which sites receive a user can depend on the role.")
+    return forms.ChoiceField(
+        choices=choices, widget=UnfoldAdminSelectWidget, help_text="Which sites receive a user can depend on the role."
+    )

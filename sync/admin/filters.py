@@ -12,7 +12,11 @@ from sync.admin.shared import site_choices
 from sync.models import Action
 
 CAUSES = ["save", "change", "api", "cli", "admin", "sync_all", "retry", "sql", "reconcile", "removal"]
-PERIODS = {"hour": ("The last hour", timedelta(hours=1)), "day": ("The last 24 hours", timedelta(days=1)), "week": ("The last 7 days", timedelta(days=7))}
+PERIODS = {
+    "hour": ("The last hour", timedelta(hours=1)),
+    "day": ("The last 24 hours", timedelta(days=1)),
+    "week": ("The last 7 days", timedelta(days=7)),
+}
 
 
 class SiteFilter(admin.SimpleListFilter):
@@ -39,7 +43,7 @@ class TypeFilter(admin.SimpleListFilter):
         return Action.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+        return queryset.filter(type=self.value()) if self.value() in Action.values else queryset
 
 
 class CauseFilter(admin.SimpleListFilter):
@@ -52,7 +56,7 @@ class CauseFilter(admin.SimpleListFilter):
         return [(cause, cause.replace("_", " ")) for cause in CAUSES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(cause=self.value()) if self.value() else queryset
+        return queryset.filter(cause=self.value()) if self.value() in CAUSES else queryset
 
 
 class PeriodFilter(admin.SimpleListFilter):

@@ -1,19 +1,17 @@
 """The log of attempts: read-only; what it tells of can be sent again."""
 
 import json
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from sync import operations, status, views
 from sync.admin.filters import CauseFilter, PeriodFilter, SiteFilter, TypeFilter
-from sync.admin.shared import ReadOnlyAdmin, status_badge
+from sync.admin.shared import ReadOnlyAdmin, exactly, link, moment, status_badge
 from sync.models import Action, UserSyncLog
 from users.models import UserProfile
 
@@ -30,7 +28,8 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
     fieldsets = [
         (None, {"fields": ["shown_status", "shown_user", "user_id", "site_name", "shown_type", "error"]}),
         ("Request and answer", {"fields": ["message_id", "shown_attributes", "http_code", "shown_duration", "shown_response"]}),
-        ("Why and when", {"fields": ["cause", "actor", "shown_run", "version", "generation", "shown_started", "shown_completed", "attempt_id"]}),
+        ("Why", {"fields": ["cause", "actor", "shown_run", "version", "generation"]}),
+        ("When", {"fields": ["shown_started", "shown_completed", "attempt_id"]}),
     ]
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
@@ -39,7 +38,9 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: UserSyncLog | None = None) -> list[str]:
         return [field for _, options in self.fieldsets for field in options["fields"]]
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[UserSyncLog], search_term: str) -> tuple[QuerySet[UserSyncLog], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[UserSyncLog], search_term: str
+    ) -> tuple[QuerySet[UserSyncLog], bool]:
         """By index: a message id or user id as it is, or whoever in the directory has this in name or email, under any email they had.
 
         Only a whole email that the directory does not have is looked for in the log itself.
@@ -54,8 +55,7 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
 
     @display(description="Time")
     def shown_time(self, row: UserSyncLog) -> SafeString:
-        moment = row.completed_at
-        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S} UTC", status.ago(moment))
+        return moment(row.completed_at)
 
     @display(description="User")
     def shown_email(self, row: UserSyncLog) -> str:
@@ -66,7 +66,7 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
         key = UserProfile.objects.filter(user_id=row.user_id).values_list("pk", flat=True).first()
         if key is None:
             return f"{row.email or row.user_id} (no longer in the directory)"
-        return format_html('<a class="hub-link" href="{}">{}</a>', reverse("admin:users_userprofile_change", args=[key]), row.email or row.user_id)
+        return link(row.email or row.user_id, "users_userprofile_change", key)
 
     @display(description="Type")
     def shown_type(self, row: UserSyncLog) -> str:
@@ -106,17 +106,17 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
 
     @display(description="Started at")
     def shown_started(self, row: UserSyncLog) -> str:
-        return f"{row.started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+        return exactly(row.started_at)
 
     @display(description="Completed at")
     def shown_completed(self, row: UserSyncLog) -> str:
-        return f"{row.completed_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+        return exactly(row.completed_at)
 
     @display(description="Run")
     def shown_run(self, row: UserSyncLog) -> SafeString | str:
         if row.run_id is None:
             return "–"
-        return format_html('<a class="hub-link" href="{}">Run {}</a>', reverse("admin:sync_syncrun_change", args=[row.run_id]), row.run_id)
+        return link(f"Run {row.run_id}", "sync_syncrun_change", row.run_id)
 
     @admin.action(permissions=["sync"], description="Retry selected")
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[UserSyncLog]) -> None:

@@ -4,12 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from sync import status, views
-from sync.admin.shared import ReadOnlyAdmin, status_badge
+from sync.admin.shared import ReadOnlyAdmin, moment, status_badge
 from sync.models import SyncRun
 
 LOOKS = {
@@ -25,18 +24,17 @@ class SyncRunAdmin(ReadOnlyAdmin):
     list_display = ["shown_started", "shown_what", "shown_state", "shown_progress", "cause", "shown_actor"]
     list_filter = ["state", "scope"]
     change_form_outer_after_template = "admin/sync/run_panels.html"
-    fieldsets = [(None, {"fields": ["shown_what", "shown_state", "shown_progress", "cause", "actor", "created_at", "started_at", "finished_at", "public_id"]})]
+    fields = ["shown_what", "shown_state", "shown_progress", "cause", "actor", "created_at", "started_at", "finished_at", "public_id"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: SyncRun | None = None) -> list[str]:
-        return [field for _, options in self.fieldsets for field in options["fields"]]
+        return self.fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("parts")
 
     @display(description="Started")
     def shown_started(self, run: SyncRun) -> SafeString:
-        moment = run.started_at or run.created_at
-        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S} UTC", status.ago(moment))
+        return moment(run.started_at or run.created_at)
 
     @display(description="What")
     def shown_what(self, run: SyncRun) -> str:
@@ -61,4 +59,5 @@ class SyncRunAdmin(ReadOnlyAdmin):
             context["run"] = status.progress(run)
             context["parts"] = list(run.parts.select_related("site").order_by("site_id"))
             context["may_cancel"] = request.user.has_perm(views.MAY_CANCEL)
-        return super().render_change_form(request, context, *args, **kwargs)
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response

@@ -1,25 +1,28 @@
 """What the admin pages of sync share."""
 
+from datetime import datetime
 from functools import cached_property
 
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from sites.models import ConnectedSite
+from sync import status
 
 COUNTED = 10_000
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+class BoundedPaginator(Paginator):
     """Counts to 10,000 at the most: the exact number of a log with millions of rows is not worth reading all of them."""
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list.order_by()[:COUNTED].count())  # type: ignore[union-attr]
+        return int(self.object_list.order_by()[:COUNTED].count())  # type: ignore[attr-defined]
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -48,6 +51,21 @@ def status_badge(look: str, symbol: str, text: str, title: str = "") -> SafeStri
         '<span class="hub-status hub-is-{}" title="{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
         look, title, symbol, text,
     )  # fmt: skip
+
+
+def moment(at: datetime) -> SafeString:
+    """A moment as people say it, with the exact one on hover."""
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S} UTC", status.ago(at))
+
+
+def exactly(at: datetime) -> str:
+    """To the millisecond, for what is compared with another log."""
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+
+
+def link(text: str, view: str, key: int) -> SafeString:
+    """A link to the admin's page of a row."""
+    return format_html('<a class="hub-link" href="{}">{}</a>', reverse(f"admin:{view}", args=[key]), text)
 
 
 def site_choices() -> list[tuple[str, str]]:

@@ -91,7 +91,8 @@ class SyncedUserAdmin(UserProfileAdmin):
             context["attempts"] = status.last_attempts(user_id=user.user_id)
             context["may_sync"] = self.has_sync_permission(request)
             context["sees_log"] = request.user.has_perm("sync.view_usersynclog")
-        return super().render_change_form(request, context, *args, **kwargs)
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
 
 
 def _tell_on_commit(request: HttpRequest, user_id: str, heard: bool) -> None:
@@ -111,7 +112,9 @@ def tell(request: HttpRequest, user_id: str, heard: bool, ends: float) -> None:
         messages.info(request, "Every site that had this user has removed it, or none had it.")
         return
     settled = state is None or state.status == "success"
-    messages.add_message(request, messages.SUCCESS if settled else messages.WARNING, status.sentence(state) + ("" if settled else _worker_warning()))
+    messages.add_message(
+        request, messages.SUCCESS if settled else messages.WARNING, status.sentence(state) + ("" if settled else _worker_warning())
+    )
 
 
 def _worker_warning() -> str:

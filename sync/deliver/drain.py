@@ -17,6 +17,8 @@ from sync.deliver.sender import Sender
 logger = logging.getLogger(__name__)
 
 CHANNEL = "user_sync"
+PUSHER_FIRST = 1.1
+"""Seconds after which a change that its own process should have pushed is looked at again; the outbox's `not_before` is a second away."""
 STOP_WITHIN = 7.0
 """Seconds that requests under way get to end when the worker stops."""
 _SLICE = 0.5
@@ -57,6 +59,8 @@ class Drain:
         now = time.monotonic()
         if self._notified(0.0 if self._hungry or self._behind or not sender.idle else min(_SLICE, max(0.0, self._next_sweep - now))):
             self._behind = self._hungry = True
+            # What is left to the process that made the change is anybody's by then.
+            self._next_sweep = min(self._next_sweep, time.monotonic() + PUSHER_FIRST)
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + settings.SYNC_SWEEP_SECONDS
             close_old_connections()

@@ -147,4 +147,10 @@ alter table user_sync_run_site add constraint user_sync_run_site_site
 
 -- Ten million narrow rows that are updated in place: leave room on each page so that an update need not move to another one.
 alter table user_sync_delivery set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
+-- A process that pushes what it saves says so by its application_name. It knows who made the change and waits for the sites, so the worker
+-- does not snatch it away; a second later it is anybody's.
+create function user_sync_outbox_not_before() returns timestamptz language sql volatile set search_path = pg_catalog
+    return clock_timestamp() + case when current_setting('application_name', true) = 'ssodash-push' then interval '1 second' else interval '0' end;
+alter table user_sync_outbox alter column not_before set default user_sync_outbox_not_before();
+
 alter table user_sync_outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);

@@ -13,6 +13,9 @@ class OutboxEntry(models.Model):
     operation = models.CharField(max_length=10)
     version = models.BigIntegerField()
     created_at = models.DateTimeField(db_default=Now())
+    not_before = models.DateTimeField(
+        db_default=Now(), help_text="The worker leaves it until then to the process that made the change, which pushes it at once."
+    )
 
     class Meta:
         db_table = "user_sync_outbox"

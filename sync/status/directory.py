@@ -83,6 +83,8 @@ def page(
 ) -> Page:
     """The newest users first, `size` of them: those older than the key `after`, or newer than `before`. In three queries."""
     found = find(search)
+    newer: int | None
+    older: int | None
     if before is not None:
         taken = list(found.filter(pk__gt=before).order_by("pk")[: size + 1])
         more = len(taken) > size

@@ -174,7 +174,9 @@ def _done(done: list[SiteStatus], concerned: int) -> str:
     if present:
         parts.append(f"In sync at {len(present)} of {words.count(concerned, 'site')}")
     if removed:
-        where = f"{len(removed)} of {words.count(concerned, 'site')}" if not present else words.listed([site.display_name for site in removed])
+        where = (
+            f"{len(removed)} of {words.count(concerned, 'site')}" if not present else words.listed([site.display_name for site in removed])
+        )
         parts.append(f"{'removed' if present else 'Removed'} from {where}")
     return f"{'; '.join(parts)}." if parts else ""
 

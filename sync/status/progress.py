@@ -40,15 +40,16 @@ class RunProgress:
     @property
     def title(self) -> str:
         """What it sends where."""
-        what = {SyncRun.Scope.ALL: "Sync All", SyncRun.Scope.PENDING: "Sync of what is out of date"}.get(self.run.scope)
-        what = what or f"Sync of {words.count(len(self.run.user_ids or []), 'user')}"
+        titles: dict[str, str] = {SyncRun.Scope.ALL: "Sync All", SyncRun.Scope.PENDING: "Sync of what is out of date"}
+        what = titles.get(self.run.scope) or f"Sync of {words.count(len(self.run.user_ids or []), 'user')}"
         return f"{what}, {words.count(self.sites, 'site')}"
 
     @property
     def sentence(self) -> str:
         """How far it is, in a sentence."""
-        state = {SyncRun.State.QUEUED: "Waiting for a worker", SyncRun.State.RUNNING: "Running"}.get(self.run.state)
-        if state is None:
+        if not self.is_over:
+            state = "Running" if self.run.state == SyncRun.State.RUNNING else "Waiting for a worker"
+        else:
             state = f"{self.run.get_state_display()} {words.ago(self.run.finished_at)}"
         if not self.total:
             return f"{state}: nothing to send."
@@ -88,7 +89,7 @@ def worker_alive() -> bool:
     """Whether a worker reported lately."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select exists (select from procrastinate_workers where last_heartbeat > now() - %s::interval)",
-            [timedelta(seconds=settings.SYNC_WORKER_SILENT_SECONDS)],
+            "select exists (select from procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s))",
+            [settings.SYNC_WORKER_SILENT_SECONDS],
         )
         return bool(cursor.fetchone()[0])

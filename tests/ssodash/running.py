@@ -120,7 +120,7 @@ class Hub:
         """Whether the dashboard shows its sign-in page, for which it asks the database."""
         try:
             return requests.get(f"{self.address}/admin/login/", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def can_sign_in(self, username: str, password: str) -> bool:

@@ -2,65 +2,25 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 
 from tests.processes import PROJECT
 from tests.receivers import SampleSiteProcess
 from tests.ssodash.catalog import catalog
+from tests.ssodash.databases import SUPABASE, acting_as, address, database, done, load_wsgi, manage, server
 
 FILE = PROJECT / "user-sync-schema.sql"
 TEXT = FILE.read_text()
-SUPABASE = ("anon", "authenticated", "service_role")
 HARMLESS = {"new_user_id()", "user_sync_in_scope(boolean,text,text[])"}
-
-
-def server() -> str:
-    return os.environ["DATABASE_URL"]
-
-
-def address(name: str, user: str = "", password: str = "") -> str:
-    """The test server's address with another database, and maybe another role."""
-    parts = urlsplit(server())
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(path=f"/{name}", netloc=f"{user}:{password}@{host}" if user else parts.netloc))
-
-
-@contextmanager
-def database() -> Iterator[str]:
-    """An empty database. New objects in it are granted to Supabase's roles, as they are there."""
-    name = f"test_schema_{secrets.token_hex(4)}"
-    with psycopg.connect(server(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        try:
-            with psycopg.connect(address(name)) as connection:
-                for kind in ("tables", "sequences", "functions"):
-                    connection.execute(f"alter default privileges in schema public grant all on {kind} to {', '.join(SUPABASE)}")
-            yield address(name)
-        finally:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-def manage(url: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT, env={**os.environ, **environment, "DATABASE_URL": url}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
-def done(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,13 +54,6 @@ def migrated() -> Iterator[str]:
     with database() as url:
         done(manage(url, "migrate"))
         yield url
-
-
-@contextmanager
-def acting_as(role: str, url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"set role {role}")
-        yield connection
 
 
 def test_the_file_is_what_the_migrations_make_in_every_process(tmp_path: Path) -> None:
@@ -282,9 +235,46 @@ class TestARoleThatDoesNotOwnTheTables:
         assert "cannot be reached yet" in result.stderr
 
 
-def load_wsgi(url: str) -> subprocess.CompletedProcess[str]:
-    """What every WSGI server does first."""
-    return subprocess.run(
-        [sys.executable, "-c", "import ssodash.wsgi"],
-        cwd=PROJECT, env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+class TestOtherRoles:
+    """What docs/sql.md says they need."""
+
+    @pytest.fixture
+    def as_editor(self) -> Iterator[psycopg.Connection[Any]]:
+        """A role with no rights yet, in a database with a site that is sent nothing. The owner's connection is `.owner`."""
+        with database() as url:
+            done(manage(url, "migrate"))
+            done(manage(url, "add_site", "hrms", "--url=http://127.0.0.1:9"))
+            with psycopg.connect(url, autocommit=True) as owner, acting_as("editor", url) as editor:
+                editor.owner = owner  # type: ignore[attr-defined]
+                yield editor
+                owner.execute("drop owned by editor")
+
+    def test_grants_alone_show_nothing_and_take_nothing(self, as_editor: Any) -> None:
+        as_editor.owner.execute("insert into user_profiles (email, full_name) values ('ann@example.com', 'Ann')")
+        as_editor.owner.execute("grant select, insert, update, delete on user_profiles to editor")
+        assert as_editor.execute("select count(*) from user_profiles").fetchone() == (0,)
+        with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
+            as_editor.execute("insert into user_profiles (email, full_name) values ('bob@example.com', 'Bob')")
+
+    def test_a_policy_lets_a_role_edit_users_and_what_it_does_is_captured(self, as_editor: Any) -> None:
+        as_editor.owner.execute("grant select, insert, update, delete on user_profiles to editor")
+        as_editor.owner.execute("create policy directory_editor on user_profiles to editor using (true) with check (true)")
+        as_editor.execute("insert into user_profiles (email, full_name) values ('ann@example.com', 'Ann')")
+        as_editor.execute("update user_profiles set role = 'lead'")
+        as_editor.execute("delete from user_profiles")
+        captured = as_editor.owner.execute("select operation from user_sync_outbox order by id").fetchall()
+        assert captured == [("upsert",), ("upsert",), ("delete",)]
+
+    def test_a_role_with_bypassrls_reads_the_view_and_calls_the_functions_with_the_grants_that_the_page_names(self, as_editor: Any) -> None:
+        as_editor.owner.execute("insert into user_profiles (user_id, email, full_name) values ('user_1', 'ann@example.com', 'Ann')")
+        page = (PROJECT / "docs" / "sql.md").read_text()
+        for line in (line for line in page.splitlines() if line.startswith("grant ") and line.endswith("to reporter;")):
+            as_editor.owner.execute(line.replace("to reporter", "to editor"))
+        as_editor.owner.execute("alter role editor bypassrls")
+        try:
+            assert as_editor.execute("select user_id, sync_status from user_sync_status").fetchall() == [("user_1", "pending")]
+            assert as_editor.execute("select site_name, pending from user_sync_summary()").fetchall() == [("hrms", 1)]
+            assert as_editor.execute("select sync_user('user_1')").fetchone() == (1,)
+            assert as_editor.execute("select sync_all_users()").fetchone() is not None
+        finally:
+            as_editor.owner.execute("alter role editor nobypassrls")

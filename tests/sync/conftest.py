@@ -47,6 +47,7 @@ def hrms(connect: Connect, scripted: Callable[[], ScriptedSite], db: None) -> Sc
 
 def catch_up() -> None:
     """What the worker does until nothing is left to fan out or reconcile."""
+    sql("update user_sync_outbox set not_before = now()")  # the second that the process which saved has for its push is over
     while fanout.fan_out() or reconcile.step():
         continue
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from sites.models import ConnectedSite
 from sync.context import acting
 from sync.deliver import push
+from sync.fanout import fan_out
 from sync.models import Delivery
 from tests.scripted_site import ScriptedSite, json_answer
 from tests.sync.conftest import Connect, attempts, drain, shown, sql, user
@@ -172,3 +173,20 @@ def test_a_refusal_is_failed_at_once_and_not_tried_again(hrms: ScriptedSite) -> 
     person.role = "lead"
     person.save()
     assert shown(person.user_id).status == "success"
+
+
+def test_a_worker_leaves_a_fresh_change_to_the_process_that_pushes_it(hrms: ScriptedSite, settings: object) -> None:
+    settings.SYNC_PUSH_MAX = 0  # type: ignore[attr-defined]  (this process fails to push)
+    user()
+    assert fan_out() == 0
+    sql("update user_sync_outbox set not_before = not_before - interval '1 second'")
+    assert fan_out() == 1
+
+
+def test_a_change_by_anybody_else_is_the_workers_at_once(hrms: ScriptedSite) -> None:
+    sql("set application_name = 'psql'")
+    try:
+        sql("insert into user_profiles (email, full_name) values ('ann@example.com', 'Ann')")
+    finally:
+        sql("set application_name = 'ssodash-push'")
+    assert fan_out() == 1
