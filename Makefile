@@ -7,7 +7,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 TEMPLATES = $(shell find templates */templates -name '*.html' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint format lock schema psql screenshots
+.PHONY: help venv demo run site-down site-up test lint format lock schema psql screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,14 @@ demo: $(VENV)/.installed ## Run the hub with sample users and four sample sites,
 
 run: $(VENV)/.installed ## Run the hub without samples
 	@$(BIN)/python -m ssodash.up
+
+site-down: ## Stop a sample site of `make demo` and keep it down: make site-down SITE=sales
+	@test -f $${VAR_DIR:-var}/demo/$(SITE).secret || { echo "Name a sample site of a demo that was started here: make site-down SITE=sales" >&2; exit 2; }
+	@touch $${VAR_DIR:-var}/demo/$(SITE).stopped && echo "$(SITE) goes down. Back again: make site-up SITE=$(SITE)"
+
+site-up: ## Start that sample site again: make site-up SITE=sales
+	@test -n "$(SITE)" || { echo "Name the sample site: make site-up SITE=sales" >&2; exit 2; }
+	@rm -f $${VAR_DIR:-var}/demo/$(SITE).stopped && echo "$(SITE) comes back."
 
 psql: $(VENV)/.installed ## Open a SQL console on the hub's database
 	@$(BIN)/python -m ssodash.embedded psql

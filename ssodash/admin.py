@@ -25,7 +25,7 @@ admin.site.unregister(ProcrastinateJob)
 
 
 @admin.register(Login)
-class StaffLoginAdmin(UserAdmin, ModelAdmin):
+class StaffLoginAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Django's own users: who can sign in here. They are not the users of the directory."""
 
     form = UserChangeForm
@@ -34,7 +34,7 @@ class StaffLoginAdmin(UserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class StaffGroupAdmin(GroupAdmin, ModelAdmin):  # type: ignore[type-arg]
+class StaffGroupAdmin(GroupAdmin, ModelAdmin):
     pass
 
 

@@ -18,6 +18,9 @@ NO_DATABASE = 1
 _GONE_OR_FULL = ("08", "28", "3D", "53", "57P")
 """SQLSTATEs that speak of the server or the way to it, not of a statement."""
 
+_MISSING = {"42P01", "42703"}
+"""A table or a column that is not there: `migrate` never ran, or not since the hub was brought up to date."""
+
 _NOISE = re.compile(
     r"^connection (failed|is bad): |connection to server at \S+( \(\S+\))?, port \d+ failed: |Is the server running on that host[^?]*\?"
 )
@@ -66,6 +69,9 @@ def _about_database(error: Exception) -> tuple[str, int] | None:
     reason = _NOISE.sub("", _one_line(error)).strip(" .")
     if "invalid dsn" in reason or "invalid connection option" in reason:
         return f"DATABASE_URL has an option that PostgreSQL does not know: {reason}. Correct what follows the ? in it.", WRONG_SETTING
+    if isinstance(cause, psycopg.Error) and state in _MISSING:
+        missing = cause.diag.message_primary
+        return f"The database does not fit this version of the hub: {missing}. Run `manage.py migrate`, then try again.", NO_DATABASE
     if isinstance(error, (utils.ProgrammingError, psycopg.ProgrammingError)):
         return None
     if state is not None and not state.startswith(_GONE_OR_FULL):

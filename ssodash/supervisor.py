@@ -36,6 +36,7 @@ class Child:
 
     name: str
     command: Sequence[str]
+    held: Callable[[], bool] = lambda: False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
@@ -116,9 +117,9 @@ class Supervisor:
         assert child.process is not None  # noqa: S101  (spawned above)
         return child.process.returncode, "\n".join(printed)
 
-    def add(self, name: str, command: Sequence[str]) -> Child:
-        """Start a program and keep it running from now on."""
-        child = Child(name, command)
+    def add(self, name: str, command: Sequence[str], *, held: Callable[[], bool] = lambda: False) -> Child:
+        """Start a program and keep it running from now on, but for as long as `held` says that somebody wants it stopped."""
+        child = Child(name, command, held)
         self._children.append(child)
         self._spawn(child)
         return child
@@ -162,9 +163,13 @@ class Supervisor:
         self.raise_if_stopped()
         now = time.monotonic()
         for child in self._children:
-            if child.again is not None and now >= child.again:
-                self._spawn(child)
-            elif child.again is None and not child.is_running:
+            if child.again is not None:
+                if now >= child.again and not child.held():
+                    self._spawn(child)
+            elif child.is_running:
+                if child.process is not None and child.held():
+                    child.process.terminate()
+            else:
                 self._bury(child, now)
         if now >= self._next_patrol:
             self._next_patrol = now + 1
@@ -197,6 +202,10 @@ class Supervisor:
 
     def _plan_restart(self, child: Child, now: float) -> None:
         assert child.process is not None  # noqa: S101  (it ran)
+        if child.held():
+            child.failures, child.again = 0, now
+            self._show(child, "is stopped, as you asked")
+            return
         if now - child.started >= STEADY_SECONDS:
             child.failures = 0
         pause = BACKOFF_SECONDS[min(child.failures, len(BACKOFF_SECONDS) - 1)]

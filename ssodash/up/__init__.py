@@ -68,7 +68,9 @@ def _run_all(options: Options, supervisor: Supervisor, database: Database) -> No
     supervisor.patrol = database.look_after
     _prepare(options, supervisor)
     for site in options.sites:
-        supervisor.add(site.name, sample_site_command(site))
+        held = var_dir() / "demo" / f"{site.name}.stopped"
+        held.unlink(missing_ok=True)
+        supervisor.add(site.name, sample_site_command(site), held=held.exists)
     web = supervisor.add("web", (sys.executable, "-m", "gunicorn", "ssodash.wsgi"))
     supervisor.add("worker", (*MANAGE, "sync_worker"))
     _wait_for_web(options, supervisor, web)

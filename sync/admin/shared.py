@@ -17,7 +17,7 @@ from sync import status
 COUNTED = 10_000
 
 
-class BoundedPaginator(Paginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts to 10,000 at the most: the exact number of a log with millions of rows is not worth reading all of them."""
 
     @cached_property

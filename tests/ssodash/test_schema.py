@@ -127,6 +127,15 @@ def test_a_second_paste_is_refused_and_changes_nothing(pasted: str) -> None:
     assert catalog(pasted) == before
 
 
+@pytest.mark.parametrize("arguments", [["sync_status"], ["sync_users"], ["add_site", "hrms", "--url=http://127.0.0.1:9"]])
+def test_a_command_on_an_empty_database_says_what_to_do(arguments: list[str]) -> None:
+    with database() as url:
+        result = manage(url, *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith("The database does not fit this version of the hub: relation ")
+    assert result.stderr.endswith("does not exist. Run `manage.py migrate`, then try again.\n")
+
+
 @pytest.mark.parametrize("made_by", ["pasted", "migrated"])
 def test_every_table_has_row_level_security_and_nobody_is_let_in(made_by: str, request: pytest.FixtureRequest) -> None:
     seen = catalog(request.getfixturevalue(made_by))

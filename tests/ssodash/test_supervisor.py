@@ -143,3 +143,16 @@ def test_the_environment_reaches_the_programs_and_may_grow(out: io.StringIO) -> 
         supervisor.environment["DATABASE_URL"] = "postgresql://here"
         status, printed = supervisor.run("step", (sys.executable, "-c", "import os; print(os.environ['DATABASE_URL'])"))
     assert (status, printed) == (0, "postgresql://here")
+
+
+def test_a_program_that_somebody_holds_is_stopped_and_starts_again_when_it_is_let_go(
+    supervisor: Supervisor, out: io.StringIO, tmp_path: Path
+) -> None:
+    held = tmp_path / "one.stopped"
+    child = supervisor.add("one", shell("echo up; exec sleep 600"), held=held.exists)
+    assert supervisor.wait_for(lambda: "up" in out.getvalue(), 10)
+    held.touch()
+    assert supervisor.wait_for(lambda: "is stopped, as you asked" in out.getvalue(), 10)
+    assert not supervisor.wait_for(lambda: child.is_running, 1.5)
+    held.unlink()
+    assert supervisor.wait_for(lambda: out.getvalue().count("up") == 2, 10)

@@ -75,8 +75,8 @@ class Visit:
     def wait(self, seconds: float = 30.0) -> bool:
         """Says nothing for so long; True at once when the client goes, or the test is over."""
         ends = time.monotonic() + seconds
-        self._sock.settimeout(0.05)
-        while time.monotonic() < ends and not self._server.over.is_set():
+        while (left := ends - time.monotonic()) > 0 and not self._server.over.is_set():
+            self._sock.settimeout(min(left, 0.05))
             try:
                 if not self._sock.recv(65536):
                     return True

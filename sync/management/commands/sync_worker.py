@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from sync.deliver.drain import Drain
 logger = logging.getLogger(__name__)
 
 JOBS = 16
+END_WITHIN = 9.5
+"""Seconds from the request to stop to the end at the latest, also where a vanished database holds a connection attempt."""
 
 
 class Command(BaseCommand):
@@ -56,6 +59,7 @@ async def _work(stop: threading.Event, drain: threading.Thread) -> None:
         stop_now = ending.is_set() or not drain.is_alive()
         if stop_now:
             stop.set()
+            _end_by_force_later()
         for task in (ended, alive):
             task.cancel()
         if not jobs.done():
@@ -70,6 +74,13 @@ async def _work(stop: threading.Event, drain: threading.Thread) -> None:
             await asyncio.sleep(1)
     if not ending.is_set():
         raise SystemExit("The drain loop ended unexpectedly; its error is above. Start the worker again.")
+
+
+def _end_by_force_later() -> None:
+    # What is under way then stays leased, and is sent again when the lease expires.
+    timer = threading.Timer(END_WITHIN, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 async def _until_dead(thread: threading.Thread) -> None:
