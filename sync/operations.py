@@ -12,7 +12,7 @@ from sync import fanout, quarantine, reconcile, runs, status, tasks_queue
 from sync.deliver.leases import free_lost
 from sync.deliver.push import push
 from sync.deliver.sender import Sender
-from sync.models import Delivery, RunSite, SiteHealth, SyncRun, UserSyncLog
+from sync.models import Delivery, OutboxEntry, RunSite, SiteHealth, SyncRun, UserSyncLog
 from sync.resend import resend
 from users.models import UserProfile
 
@@ -20,6 +20,8 @@ ANSWER_LOOK = 0.05
 """Seconds between two looks whether the answers to another process's requests are in."""
 LOST_EVERY = 2.0
 """Seconds between two looks for leases whose holder ended."""
+PUSHED_WITHIN = 2.0
+"""Seconds after which the outbox holds no change any more that is its writer's to push."""
 
 
 class UnknownUser(LookupError):
@@ -170,8 +172,9 @@ def start_here(
 
     Without a worker nothing else would fan out what changed before, so this does.
     """
-    while fanout.fan_out(user_ids=user_ids):
-        continue
+    ends = time.monotonic() + PUSHED_WITHIN
+    while fanout.fan_out(user_ids=user_ids) or (user_ids is None and OutboxEntry.objects.exists() and time.monotonic() < ends):
+        time.sleep(0.02)  # what is left belongs to a process that is about to push it, for a moment
     scope = SyncRun.Scope.PENDING if only_pending else SyncRun.Scope.ALL if user_ids is None else SyncRun.Scope.USERS
     return runs.start(cause=cause, actor=actor, scope=scope, user_ids=user_ids, sites=sites)
 
@@ -186,6 +189,7 @@ def run_here(run: SyncRun, *, ends: float | None = None, on_step: Callable[[Sync
     sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT, run_id=run.pk)
     over = False
     next_look = time.monotonic() + LOST_EVERY
+    patience = 0.0 if ends is not None else 5.0
     try:
         while not over and (ends is None or time.monotonic() < ends):
             if time.monotonic() >= next_look:
@@ -201,13 +205,24 @@ def run_here(run: SyncRun, *, ends: float | None = None, on_step: Callable[[Sync
             sender.step(0.05)
             if on_step:
                 on_step(run)
+    except KeyboardInterrupt:
+        patience = 0.0
+        raise
     finally:
-        sender.finish(within=0 if ends is not None else 5)
+        _end(sender, patience)
         feeder.let_go()
     run.refresh_from_db()
     if not over:
         tasks_queue.defer_feed(run.pk)
     return run
+
+
+def _end(sender: Sender, patience: float) -> None:
+    try:
+        sender.finish(patience)
+    except KeyboardInterrupt:  # no more waiting; what was answered is still written down
+        sender.finish(0)
+        raise
 
 
 def describe(run: SyncRun) -> str:
