@@ -2651,12 +2651,18 @@ begin
 end
 $$;
 
--- Starts a run over everyone at all active sites, or joins the one that is already waiting. Answers with its public id.
+-- Starts a run over everyone at all active sites, or joins one that is not over yet. Answers with its public id.
 create function sync_all_users() returns uuid language plpgsql set search_path = pg_catalog, public, pg_temp as $$
 declare
     run uuid;
 begin
-    select public_id into run from user_sync_run where state = 'queued' and scope = 'all' order by id desc limit 1;
+    perform pg_advisory_xact_lock(hashtext('user_sync_run'));
+    select r.public_id into run from user_sync_run r
+        where r.state in ('queued', 'running') and r.scope = 'all' and r.user_ids is null
+            and (not exists (select from user_sync_run_site p where p.run_id = r.id)
+                or not exists (select from connected_sites s where s.is_active
+                    and not exists (select from user_sync_run_site p where p.run_id = r.id and p.site_id = s.id)))
+        order by r.id desc limit 1;
     if run is null then
         insert into user_sync_run (cause, actor) values ('sql', session_user) returning public_id into run;
     end if;

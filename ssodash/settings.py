@@ -36,7 +36,7 @@ if not SYNC_ROLES:
     raise ImproperlyConfigured("SYNC_ROLES is empty. List the roles a user can have, separated by commas.")
 SYNC_ON_SAVE = choice("SYNC_ON_SAVE", "push", ["push", "queue"])
 """push: a save sends to every site before it answers. queue: the worker is woken and sends."""
-SYNC_PUSH_DEADLINE = number("SYNC_PUSH_DEADLINE", 5, low=0.1, high=60)
+SYNC_PUSH_DEADLINE = number("SYNC_PUSH_DEADLINE", 5, low=0.1, high=30)
 """Seconds that one save, page or API call waits for the sites at most."""
 SYNC_PUSH_THREADS = integer("SYNC_PUSH_THREADS", 32, low=1, high=500)
 """How many requests one process sends at the same time while it pushes."""
@@ -44,7 +44,7 @@ SYNC_PUSH_MAX = integer("SYNC_PUSH_MAX", 300, low=1, high=10_000)
 """A transaction that owes more deliveries than this leaves them to the worker."""
 SYNC_SWEEP_SECONDS = number("SYNC_SWEEP_SECONDS", 3, low=0.2, high=10)
 """How often the worker looks for changes that nothing woke it for."""
-SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 256, low=1, high=5_000)
+SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 800, low=1, high=5_000)
 """How many requests one worker process keeps open at the same time."""
 SYNC_WORKER_SILENT_SECONDS = 30
 """After so many seconds without a sign of life a worker counts as gone."""

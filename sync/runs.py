@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from sites.models import ConnectedSite
 from sync import fanout
-from sync.models import RunSite, SyncRun
+from sync.models import Delivery, RunSite, SyncRun
 
 logger = logging.getLogger(__name__)
 
@@ -130,13 +130,13 @@ def cancel(run: SyncRun) -> bool:
 
     What is already owed is still delivered: it cannot be known to be unneeded.
     """
-    now = timezone.now()
     open_states = [SyncRun.State.QUEUED, SyncRun.State.RUNNING]
-    return bool(
-        SyncRun.objects.filter(pk=run.pk, state__in=open_states).update(
-            state=SyncRun.State.CANCELLED, finished_at=now, lease_token=None, lease_until=None
-        )
+    cancelled = SyncRun.objects.filter(pk=run.pk, state__in=open_states).update(
+        state=SyncRun.State.CANCELLED, finished_at=timezone.now(), lease_token=None, lease_until=None
     )
+    if cancelled:
+        Delivery.objects.filter(run_id=run.pk, status="pending").update(run_id=None)
+    return bool(cancelled)
 
 
 @dataclass
@@ -202,15 +202,15 @@ class Feeder:
             return
         if outstanding > WINDOW // 2:
             return
-        self._feed(part)
+        self._feed(part, WINDOW - outstanding)
 
     @fanout.retried_on_deadlock
-    def _feed(self, part: RunSite) -> None:
+    def _feed(self, part: RunSite, limit: int) -> None:
         parameters: dict[str, Any] = {
             "run": self.run.pk,
             "site": part.site_id,
             "cursor": part.cursor,
-            "limit": WINDOW,
+            "limit": limit,
             "user_ids": self.run.user_ids,
             "only_pending": self.run.scope == SyncRun.Scope.PENDING,
             "cause": self.run.cause,
@@ -219,7 +219,7 @@ class Feeder:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(FEED, parameters)
             count, last, _, quarantined = cursor.fetchone()
-            if count < WINDOW:
+            if count < limit:
                 last = END
                 cursor.execute(LEAVERS, {**parameters, "quarantined": quarantined})
                 if cursor.rowcount:

@@ -45,7 +45,7 @@ def button(permission: str) -> Callable[[View], View]:
 @button(MAY_SYNC)
 def sync_all(request: HttpRequest) -> HttpResponse:
     """Sync All Users: everyone to all active sites."""
-    started = operations.sync_all(cause=CAUSE, actor=request.user.get_username())
+    started = operations.sync_all(cause="sync_all", actor=request.user.get_username())
     return said(request, started.message, good=started.is_new)
 
 

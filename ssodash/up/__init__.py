@@ -25,7 +25,7 @@ from ssodash.up.lock import RunLock
 from ssodash.up.options import Options, SampleSite
 from ssodash.up.static import Collected
 
-CHILDREN_STOP_SECONDS = 4
+CHILDREN_STOP_SECONDS = 5
 WEB_START_SECONDS = 60
 ENDING_SECONDS = 10
 """How long the programs of an `up` that was killed may take to end and give their ports back."""

@@ -44,7 +44,7 @@ class SyncedSiteAdmin(ConnectedSiteAdmin):
         inactive = [str(site) for site in chosen if not site.is_active]
         active = [site for site in chosen if site.is_active]
         if active:
-            started = operations.sync_all(cause=views.CAUSE, actor=request.user.get_username(), sites=active)
+            started = operations.sync_all(cause="sync_all", actor=request.user.get_username(), sites=active)
             messages.success(request, started.message)
         if inactive:
             messages.warning(request, f"Nothing was sent to {status.listed(inactive)}: inactive. Activate it, and it catches up by itself.")

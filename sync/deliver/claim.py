@@ -75,14 +75,14 @@ class Claim:
 
 
 @transaction.atomic
-def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None, limit: int = 10_000) -> list[Claim]:
+def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> list[Claim]:
     """Takes what is due at these sites (of these users or this run only, where given) and leases it to the caller.
 
     Never waits for another claimer, and never takes a version below one that was claimed before.
     """
     if not slots:
         return []
-    wanted = [min(slot.free * slot.target.batch_size, limit) if not slot.probe else 1 for slot in slots]
+    wanted = [slot.free * slot.target.batch_size if not slot.probe else 1 for slot in slots]
     parameters: dict[str, Any] = {
         "sites": [slot.target.site_id for slot in slots],
         "epochs": [slot.target.epoch for slot in slots],

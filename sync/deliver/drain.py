@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 CHANNEL = "user_sync"
 PUSHER_FIRST = 1.1
 """Seconds after which a change that its own process should have pushed is looked at again; the outbox's `not_before` is a second away."""
-STOP_WITHIN = 7.0
+STOP_WITHIN = 3.0
 """Seconds that requests under way get to end when the worker stops."""
 _SLICE = 0.5
 

@@ -11,8 +11,8 @@ from django.conf import settings
 
 from sync.deliver.claim import Claim, claim
 from sync.deliver.release import release
-from sync.deliver.settle import settle
-from sync.deliver.shipments import Shipment, pack, unpack
+from sync.deliver.settle import Attempt, settle
+from sync.deliver.shipments import Shipment, pack, refused_as_batch, unpack
 from sync.deliver.targets import open_slots
 from sync.transport import FailureKind, HttpFailure, HttpResult, direct
 
@@ -40,16 +40,17 @@ def push(user_ids: Sequence[str], *, ends: float) -> None:
 
     Skips sites that are quarantined or asked to wait. Never waits longer than `ends`, and never raises for what a site does.
     """
+    sizes: dict[int, int] = {}
     while ends - time.monotonic() > WORTH_STARTING:
         slots = [slot for slot in open_slots() if not slot.probe]
         claims = claim(slots, user_ids=user_ids)
         if not claims:
             return
-        _send(claims, ends)
+        _send(claims, ends, sizes)
 
 
-def _send(claims: list[Claim], ends: float) -> None:
-    shipments, unsendable = pack(claims)
+def _send(claims: list[Claim], ends: float, sizes: dict[int, int]) -> None:
+    shipments, unsendable = pack(claims, sizes)
     settle(unsendable)
     waiting: dict[Future[HttpResult | None], Shipment] = {_executor().submit(_send_one, s, ends): s for s in shipments}
     while waiting:
@@ -58,13 +59,13 @@ def _send(claims: list[Claim], ends: float) -> None:
             break
         # Answers that come close together are settled together.
         done, _ = wait(waiting, timeout=0.002)
-        _settle({future: waiting.pop(future) for future in done})
+        _settle({future: waiting.pop(future) for future in done}, sizes)
     for future in [future for future in waiting if future.cancel()]:
         release(waiting.pop(future).claims)
     if waiting:
         # Each request ends by itself at this moment: its own word on what happened is better than ours.
         done, _ = wait(waiting, timeout=GRACE)
-        _settle({future: waiting.pop(future) for future in done})
+        _settle({future: waiting.pop(future) for future in done}, sizes)
     for shipment in waiting.values():
         late = HttpFailure(FailureKind.TIMEOUT, "No complete answer within the push deadline", shipment.target.timeout)
         settle(unpack(shipment, late))
@@ -77,12 +78,15 @@ def _send_one(shipment: Shipment, ends: float) -> HttpResult | None:
     return direct.send(replace(shipment.request, timeout=min(shipment.request.timeout, left)))
 
 
-def _settle(done: dict[Future[HttpResult | None], Shipment]) -> None:
-    attempts = []
+def _settle(done: dict[Future[HttpResult | None], Shipment], sizes: dict[int, int]) -> None:
+    attempts: list[Attempt] = []
     for future, shipment in done.items():
         result = future.result()
         if result is None:
             release(shipment.claims)
         else:
-            attempts += unpack(shipment, result)
+            answered = unpack(shipment, result)
+            if refused_as_batch(answered):
+                sizes[shipment.target.site_id] = max(1, len(answered) // 2)
+            attempts += answered
     settle(attempts)

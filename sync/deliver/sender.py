@@ -1,14 +1,17 @@
 """The sender: keeps many requests under way in one thread. The worker, runs in the foreground and bulk actions use it."""
 
+import random
 import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from sync.deliver.claim import claim
 from sync.deliver.leases import free_lost
 from sync.deliver.settle import Attempt, settle
 from sync.deliver.shipments import Shipment, pack, refused_as_batch, unpack
-from sync.deliver.targets import open_slots
+from sync.deliver.targets import Slot, open_slots
 from sync.transport.multi import MultiTransport
 
 SETTLE_WITHIN = 0.05
@@ -39,12 +42,10 @@ class Sender:
         room = self._in_flight - len(self._under_way)
         if room <= 0:
             return 0
-        slots = open_slots()
+        slots = self._fair(open_slots(), room)
         if not slots:
             return 0
-        # Room is shared evenly, so that no site's backlog keeps the others waiting.
-        share = max(1, room // len(slots))
-        claims = claim(slots[:room], user_ids=self._user_ids, run_id=self._run_id, limit=share * max(s.target.batch_size for s in slots))
+        claims = claim(slots, user_ids=self._user_ids, run_id=self._run_id)
         shipments, unsendable = pack(claims, self._batch_sizes)
         for shipment in shipments:
             self._number += 1
@@ -52,6 +53,18 @@ class Sender:
             self._transport.add(self._number, shipment.request)
         self._note(unsendable)
         return len(claims)
+
+    def _fair(self, slots: list[Slot], room: int) -> list[Slot]:
+        """The room divided: first among the sites that have least under way here, so that no site that hangs keeps a healthy one waiting."""
+        busy = Counter(shipment.target.site_id for shipment in self._under_way.values())
+        share = max(1, self._in_flight // max(1, len(slots) + len(busy.keys() - {slot.target.site_id for slot in slots})))
+        chosen = []
+        for slot in sorted(slots, key=lambda slot: (busy[slot.target.site_id], random.random())):  # noqa: S311
+            free = min(slot.free, share - busy[slot.target.site_id], room)
+            if free > 0:
+                chosen.append(replace(slot, free=free))
+                room -= free
+        return chosen
 
     def step(self, wait: float) -> int:
         """Waits at most `wait` seconds for answers and settles what is ready; returns how many attempts were settled."""

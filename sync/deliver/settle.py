@@ -24,7 +24,9 @@ with given as materialized (
         acked_version = case when g.ok then d.attempted_version else d.acked_version end,
         acked_generation = case when g.ok then d.attempted_generation else d.acked_generation end,
         acked_epoch = case when g.ok then d.attempted_epoch else d.acked_epoch end,
-        acked_email = case when g.ok then d.attempted_email else d.acked_email end,
+        -- After an acknowledged removal the site knows the user under no email.
+        acked_email = case when g.ok and d.attempted_action = 'delete' then null when g.ok then d.attempted_email else d.acked_email end,
+        attempted_email = case when g.ok and d.attempted_action = 'delete' then null else d.attempted_email end,
         acked_digest = case when g.ok then g.digest else d.acked_digest end,
         remote_id = coalesce(g.remote_id, d.remote_id),
         last_synced_at = case when g.ok then clock_timestamp() else d.last_synced_at end,
@@ -36,7 +38,7 @@ with given as materialized (
         tries = case when g.changed then 0 when g.keep_try then d.tries - 1 else d.tries end,
         run_id = null, lease_token = null, lease_until = null, lease_started_at = null
     from (
-        select g.*, g.outcome = 'delivered' as ok, d.run_id as was_run,
+        select g.*, g.outcome = 'delivered' as ok, d.run_id as was_run, d.attempted_email as was_email,
             d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
                 or d.wanted_action <> d.attempted_action or s.epoch <> d.attempted_epoch as changed
         from given g
@@ -44,7 +46,7 @@ with given as materialized (
         join connected_sites s on s.id = d.site_id
     ) g
     where d.id = g.delivery_id and d.lease_token = g.token
-    returning d.id, d.site_id, d.user_id, d.status, d.acked_action, d.attempted_email, g.ordinal, g.outcome, g.was_run
+    returning d.id, d.site_id, d.user_id, d.status, d.acked_action, g.was_email, g.ordinal, g.outcome, g.was_run
 ), progress as (
     update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
     from (
@@ -54,7 +56,7 @@ with given as materialized (
     ) t
     where r.run_id = t.was_run and r.site_id = t.site_id
 )
-select ordinal, status, id, site_id, acked_action, attempted_email, user_id from settled
+select ordinal, status, id, site_id, acked_action, was_email, user_id from settled
 """
 
 AFTER_REMOVAL = """

@@ -23,6 +23,8 @@ left join (
     where status = 'in_progress' and lease_until > now() group by site_id
 ) leased on leased.site_id = s.id
 where s.is_active
+    and exists (select from user_sync_delivery d where d.site_id = s.id and d.status = 'pending'
+        and (d.next_attempt_at <= now() or h.quarantined_at is not null))
 """
 
 
@@ -40,7 +42,7 @@ class Slot:
 
 
 def open_slots() -> list[Slot]:
-    """Active sites that take requests now: neither quarantined (unless a probe is due), nor told to wait, nor full."""
+    """Active sites that are owed something now and take requests: neither quarantined (unless a probe is due), nor told to wait, nor full."""
     with connection.cursor() as cursor:
         cursor.execute(LOAD)
         rows = cursor.fetchall()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -20,6 +21,8 @@ class Counts:
     pending: int = 0
     in_progress: int = 0
     failed: int = 0
+    next_attempt_at: datetime | None = None
+    """When the first of the pending ones is tried next."""
 
     @property
     def total(self) -> int:
@@ -94,7 +97,7 @@ class SiteOverview:
 
 
 COUNTS = """
-select s.id, v.sync_status, count(*)
+select s.id, v.sync_status, count(*), min(v.next_attempt_at)
 from connected_sites s join user_sync_status v on v.site_id = s.id
 where s.is_active and (%(site)s::bigint is null or s.id = %(site)s::bigint) group by s.id, v.sync_status
 """
@@ -105,9 +108,11 @@ def counts_by_site(site_id: int | None = None) -> dict[int, Counts]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"site": site_id})
         rows = cursor.fetchall()
-    raw: dict[int, dict[str, int]] = {}
-    for key, state, number in rows:
+    raw: dict[int, dict[str, Any]] = {}
+    for key, state, number, next_attempt_at in rows:
         raw.setdefault(key, {})[state] = number
+        if state == "pending":
+            raw[key]["next_attempt_at"] = next_attempt_at
     return {key: Counts(**numbers) for key, numbers in raw.items()}
 
 
@@ -138,7 +143,8 @@ def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, no
         return SiteOverview(site, counts, health, "failing", told)
     if counts.open:
         reason = f" Last error: {health.last_error.rstrip('.')}." if health and health.failures_in_row and health.last_error else ""
-        return SiteOverview(site, counts, health, "pending", f"{counts.open:,} of {counts.total:,} pending.{reason}")
+        next_try = counts.next_attempt_at if reason else None
+        return SiteOverview(site, counts, health, "pending", f"{counts.open:,} of {counts.total:,} pending.{reason}", next_try)
     if not counts.total:
         return SiteOverview(site, counts, health, "empty", "No user belongs here yet.")
     return SiteOverview(site, counts, health, "ok", f"All {words.count(counts.total, 'user')}.")

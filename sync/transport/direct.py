@@ -123,9 +123,10 @@ class _Exchange:
 
     def connect(self, host: str, port: int, options: Any) -> socket.socket:
         """A connection to the first of the host's addresses that answers and is not forbidden. Raises Failed."""
-        addresses, reason = egress.permitted(self._look_up(host))
+        found = self._look_up(host)
+        addresses = [ip for ip in found if egress.blocked(ip) is None]
         if not addresses:
-            raise failures.blocked(reason)
+            raise failures.blocked(egress.blocked(found[0]) or "")
         number = None
         for left, ip in zip(range(len(addresses), 0, -1), addresses, strict=True):
             try:

@@ -2,7 +2,7 @@
 
 import functools
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -32,13 +32,6 @@ def blocked(address: str) -> str | None:
             if ip.version == network.version and ip in network:
                 return f"The site's address {ip} is in {network}, where the hub sends nothing (SYNC_BLOCKED_NETWORKS)"
     return None
-
-
-def permitted(addresses: Sequence[str]) -> tuple[list[str], str]:
-    """Those of a host's addresses that requests may go to, in order; and where there is none, why."""
-    reasons = [blocked(address) for address in addresses]
-    allowed = [address for address, reason in zip(addresses, reasons, strict=True) if reason is None]
-    return allowed, "" if allowed else next((reason for reason in reasons if reason), "The host name has no address")
 
 
 def _meant(address: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:

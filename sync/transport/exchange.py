@@ -109,7 +109,7 @@ class Exchange:
         return max(1, int((self._started + limit - time.monotonic()) * 1000))
 
     def _failed(self, code: int, message: str, number: int) -> Failed:
-        if self._blocked:
+        if self._blocked and not self._opened:
             return failures.blocked(self._blocked)
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return failures.no_answer(self.request.timeout) if self._sent else self.not_in_time(failures.no_connection_in_time())
@@ -127,7 +127,7 @@ class Exchange:
             return failures.cut_short()
         if code in _NOT_HTTP:
             return failures.not_http()
-        if code == _TOO_LARGE:
+        if code == _TOO_LARGE or "Too large" in message:
             return failures.too_long()
         return failures.broken(message)
 
@@ -158,10 +158,11 @@ class Exchange:
         if self._sent:
             # libcurl repeats a request when the site hangs up on a kept connection; but this site may have carried it out.
             return pycurl.SOCKET_BAD
+        reason = egress.blocked(target[0])
+        if reason:
+            self._blocked = reason
+            return pycurl.SOCKET_BAD  # the host's next address may be allowed
         self._opened = True
-        self._blocked = egress.blocked(target[0])
-        if self._blocked:
-            return pycurl.SOCKET_BAD
         return _Socket(family, kind, protocol)
 
     def _about_to_send(self, _: str, local_ip: str, __: int, local_port: int) -> int:

@@ -9,16 +9,16 @@ import math
 import selectors
 import socket
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import pycurl
 
-from sync.transport import egress, failures, resolver, wire
+from sync.transport import failures, resolver, wire
 from sync.transport.exchange import Exchange
 from sync.transport.failures import Failed
-from sync.transport.values import HttpFailure, HttpRequest, HttpResult
+from sync.transport.values import HttpRequest, HttpResult
 
 _EVENTS = {
     pycurl.POLL_IN: selectors.EVENT_READ,
@@ -121,18 +121,14 @@ class MultiTransport:
         elif look_up.exception() is not None:
             self._fail(exchange, failures.not_found())
         else:
-            addresses, reason = egress.permitted(look_up.result())
-            if addresses:
-                self._start(exchange, addresses)
-            else:
-                self._fail(exchange, failures.blocked(reason))
+            self._start(exchange, look_up.result())
 
     def _fail(self, exchange: Exchange, failed: Failed) -> None:
         self._ready.append((exchange.tag, failed.after(exchange.took)))
 
     # Sending
 
-    def _start(self, exchange: Exchange, addresses: Any) -> None:
+    def _start(self, exchange: Exchange, addresses: Sequence[str]) -> None:
         handle = self._idle.pop() if self._idle else pycurl.Curl()
         exchange.prepare(handle, addresses, self._kept.descriptors)
         self._busy[handle] = exchange
@@ -172,7 +168,7 @@ class MultiTransport:
         if code is None:
             self._kept.note(handle)
         try:
-            result: HttpResult | HttpFailure = exchange.answer(handle, code, message)
+            result: HttpResult = exchange.answer(handle, code, message)
         except Failed as failed:
             result = failed.after(exchange.took)
         self._release(handle)

@@ -122,6 +122,7 @@ def test_a_failing_pair_says_why_and_when_next(hrms: ScriptedSite, connect: Conn
     user()
     page = text(root().get(DASHBOARD))
     assert "1 of 1 pending. Last error: Connection refused" in page
+    assert "at the site's address. Next try in a few seconds." in page
     assert "1 try so far. Next try in a few seconds. Never delivered yet." in page
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 from werkzeug import Request, Response
 
 from sites.models import ConnectedSite
@@ -111,3 +112,12 @@ def test_a_batch_is_never_larger_than_a_megabyte(hrms: ScriptedSite) -> None:
     assert max(sizes) <= 1_000_000
     assert Delivery.objects.exclude(status="success").values_list("last_error", "status").first() is None
     assert Delivery.objects.count() == 1000
+
+
+def test_a_push_to_a_site_that_refuses_batches_learns_their_size(hrms: ScriptedSite) -> None:
+    hrms.answer = lambda request: json_answer({"error": "one at a time"}, 422) if len(request.get_json()["users"]) > 1 else results(request)
+    with transaction.atomic():
+        for number in range(4):
+            UserProfile.objects.create(user_id=f"user_{number}", email=f"u{number}@example.com", full_name="U")
+    assert [len(body["users"]) for body in hrms.bodies] == [4, 2, 2, 1, 1, 1, 1]
+    assert Delivery.objects.filter(status="success").count() == 4

@@ -30,7 +30,7 @@ class TestAnswers:
         assert 0 < result.duration < 10
 
     def test_the_site_receives_the_body_and_headers_that_were_given_and_nothing_surprising(self, send: Send) -> None:
-        body = "é".encode() * 60_000  # well beyond what makes libcurl ask with Expect first
+        body = "é".encode() * 1_000_000  # beyond what makes libcurl ask with Expect first
         with RawServer(answering(ok())) as site:
             send(post(site.url + "?a=1", body, **{"webhook-id": "msg_1", "X-Empty": ""}))
             port = site.port
@@ -39,7 +39,7 @@ class TestAnswers:
         assert request.body == body
         assert request.headers == {
             "host": f"127.0.0.1:{port}",
-            "content-length": "120000",
+            "content-length": "2000000",
             "content-type": "application/json",
             "accept": "application/json",
             "user-agent": "SSO-Dashboard/1",
@@ -160,9 +160,9 @@ class TestBounds:
     )
     def test_headers_without_end_are_given_up(self, send: Send, start: bytes, again: bytes) -> None:
         with RawServer(pouring(start, again)) as site:
-            result = send(post(site.url, timeout=5))
-            assert isinstance(result, HttpFailure) or result.truncated
-            assert result.duration < 5 + TOLERANCE
+            result = send(post(site.url, timeout=30))
+        assert kind_of(result) in {FailureKind.CUT_SHORT, FailureKind.RESET}
+        assert result.duration < 15
 
 
 class TestFailures:

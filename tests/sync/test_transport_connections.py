@@ -6,10 +6,12 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.connectionpool import HTTPConnectionPool
 
 from sync.transport import FailureKind, HttpResponse, direct, exchange, watchdog
 from sync.transport.multi import MultiTransport
@@ -75,6 +77,20 @@ class TestKeptConnections:
             for _ in range(3):
                 failure(send(post(site.url, timeout=0.5)))
             assert isinstance(send(post(site.url)), HttpResponse)
+
+    def test_a_connection_is_given_back_only_when_the_watchdog_has_let_go_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Or else it could cut the next request on it, another thread's."""
+        watched: list[int] = []
+        give_back = HTTPConnectionPool._put_conn
+
+        def put_conn(pool: HTTPConnectionPool, connection: Any) -> None:
+            watched.append(watchdog.watching())
+            give_back(pool, connection)
+
+        monkeypatch.setattr(HTTPConnectionPool, "_put_conn", put_conn)
+        with RawServer(answering(ok())) as site:
+            direct.send(post(site.url))
+        assert watched == [0]
 
 
 class TestEnvironment:
@@ -240,13 +256,15 @@ class TestLeftBehind:
                 assert kind_of(send(post(dead.url, timeout=0.3))) is FailureKind.TIMEOUT
 
     def test_a_forked_child_sends_on_connections_of_its_own_and_keeps_its_deadlines(self) -> None:
-        with RawServer(answering(ok(b"{}"))) as site, RawServer(hanging) as dead:
+        drip = dripping(b"x" * 300, after=b"HTTP/1.1 200 OK\r\n\r\n")
+        with RawServer(answering(ok(b"{}"))) as site, RawServer(drip) as dead, ThreadPoolExecutor(1) as other:
             assert isinstance(direct.send(post(site.url)), HttpResponse)
-            # The lock may be held, by another thread, at the moment of the fork.
-            with watchdog._watchdog._wake:
-                child = os.fork()
-                if child == 0:
-                    os._exit(_in_child(site.url, dead.url))
+            # At the moment of the fork another thread may hold the lock.
+            other.submit(watchdog._watchdog._wake.acquire).result()
+            child = os.fork()
+            if child == 0:
+                os._exit(_in_child(site.url, dead.url))
+            other.submit(watchdog._watchdog._wake.release).result()
             _, status = os.waitpid(child, 0)
             assert os.waitstatus_to_exitcode(status) == 0
             assert isinstance(direct.send(post(site.url)), HttpResponse)

@@ -1,0 +1,89 @@
+"""`python -m tests.e2e.screenshots [FOLDER]`: take the pictures of README and guide anew, from a demo hub of its own.
+
+Needs Chromium ($CHROMIUM, or one on PATH). The folder is docs/images by default.
+"""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.conftest import BROWSERS, PROJECT
+from tests.e2e.browser import browser, sign_in
+from tests.e2e.desk import Desk
+
+SIZE = {"width": 1440, "height": 1000}
+PHONE = {"width": 390, "height": 844}
+SETTLE = 400
+"""Milliseconds that fonts and icons get to arrive."""
+
+
+def main(folder: Path) -> None:
+    """Starts the demo, walks through it, writes the pictures, stops the demo."""
+    chromium = shutil.which(os.environ.get("CHROMIUM", "").strip() or "chromium") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if chromium is None:
+        sys.exit("No Chromium found. Install one (`sudo apt-get install -y chromium`), or name yours: CHROMIUM=/path/to/chrome")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ssodash-static-") as static:
+        os.environ["STATIC_ROOT"] = f"{static}/root"
+        from tests.ssodash.conftest import open_folder
+        from tests.ssodash.running import Hub, free_ports
+
+        with open_folder() as var, Hub(var, "--demo", DEMO_SITES_PORT=str(free_ports(4))) as hub, browser(chromium) as running:
+            context = running.new_context(viewport=SIZE, color_scheme="light")
+            page = context.new_page()
+            sign_in(page, hub.address, "admin", (var / "admin-password").read_text().strip())
+            _walk(page, hub.address, var, folder)
+            context.close()
+
+
+def _walk(page: Page, address: str, var: Path, folder: Path) -> None:
+    person = Desk(page)
+    expect(page.locator(".hub-total", has_text="In sync").locator("dd")).to_have_text("48", timeout=60_000)
+    page.get_by_role("button", name="Sync All Users").click()
+    expect(page.locator("#hub-run")).to_contain_text(re.compile("Finished"), timeout=60_000)
+    (var / "demo" / "garage.stopped").touch()
+    page.wait_for_timeout(2_000)
+    for name, role in (("Hedy Lamarr", "staff"), ("Barbara Liskov", "lead")):
+        person.open_user(name)
+        page.get_by_label("Role").select_option(role)
+        person.save()
+        person.says(re.compile("Pending at Garage"))
+    person.go_to("Dashboard")
+    _take(page, folder / "dashboard.png")
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    _take(page, folder / "dashboard-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.reload()
+    page.set_viewport_size(PHONE)
+    _take(page, folder / "dashboard-phone.png")
+    page.set_viewport_size(SIZE)
+    person.open_user("Barbara Liskov")
+    _take(page, folder / "user.png", full=True)
+    person.go_to("Sites")
+    page.get_by_role("link", name="Garage", exact=True).click()
+    _take(page, folder / "site.png")
+    person.go_to("Log of attempts")
+    _take(page, folder / "log.png")
+    page.locator("#result_list a, .result-list-wrapper table a").first.click()
+    _take(page, folder / "attempt.png", full=True)
+
+
+def _take(page: Page, path: Path, full: bool = False) -> None:
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_timeout(SETTLE)
+    if full:
+        page.set_viewport_size({"width": SIZE["width"], "height": page.evaluate("document.documentElement.scrollHeight")})
+        page.wait_for_timeout(SETTLE)
+    page.screenshot(path=path)
+    page.set_viewport_size(SIZE if page.viewport_size["width"] == SIZE["width"] else PHONE)  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "images")
