@@ -26,6 +26,7 @@ class HubAdminSite(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         return [
             path("live/", self.admin_view(dashboard.live), name="live"),
+            path("live/run/", self.admin_view(dashboard.live_run), name="live_run"),
             path("actions/sync-all/", self.admin_view(views.sync_all), name="sync_all"),
             path("actions/sync-user/", self.admin_view(views.sync_user), name="sync_user"),
             path("actions/cancel-run/", self.admin_view(views.cancel_run), name="cancel_run"),

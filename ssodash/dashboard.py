@@ -12,11 +12,10 @@ from django.urls import reverse
 
 from sync import status, views
 
-RUN_SECONDS = 1
 BUSY_SECONDS = 3
 IDLE_SECONDS = 15
-SHARE = 10
-"""A page polls so seldom that computing it takes at most this share (1/10) of the time, however much there is to count."""
+SHARE = 5
+"""A page polls so seldom that computing it takes at most this share (1/5) of the time, however much there is to count."""
 PARTS = ("overview", "run", "matrix")
 
 
@@ -34,6 +33,16 @@ def live(request: HttpRequest) -> HttpResponse:
     if "seen" not in request.GET:  # a search, not a poll: the address follows it
         response["HX-Replace-Url"] = context["here"]
     return response
+
+
+def live_run(request: HttpRequest) -> HttpResponse:
+    """The progress of the run alone, which moves faster than the rest and costs little. Asks for the rest when it is over."""
+    run = status.current_run() if request.user.has_perm("users.view_userprofile") else None
+    if run is None:
+        return HttpResponse(status=204)
+    context = {"run": run, "may_cancel": request.user.has_perm(views.MAY_CANCEL)}
+    response = HttpResponse(render_to_string("dashboard/run.html", context, request))
+    return views.refreshed(response) if run.is_over else response
 
 
 def _state(request: HttpRequest) -> dict[str, Any]:
@@ -82,9 +91,7 @@ def _key(request: HttpRequest, name: str) -> int | None:
 def _poller(context: dict[str, Any], digest: str, cost: float) -> dict[str, Any]:
     """Where and how often to look. `cost`: seconds that computing the page took."""
     seconds = IDLE_SECONDS
-    if context["totals"].open:
+    if context["totals"].open or (context["run"] and not context["run"].is_over):
         seconds = BUSY_SECONDS
-    if context["run"] and not context["run"].is_over:
-        seconds = RUN_SECONDS
     url = f"{reverse('admin:live')}?{urlencode(context['where'] | {'seen': digest})}"
     return {"url": url, "digest": digest, "seconds": max(seconds, math.ceil(cost * SHARE))}

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
 
 from sites.models import ConnectedSite
-from sync.models import Action, Delivery, RunSite, SyncRun, UserSyncLog
+from sync.models import Action, RunSite, SyncRun, UserSyncLog
 from sync.outcomes import Outcome
 
 PLAN = """
@@ -26,7 +25,10 @@ COUNTS = f"select site_id, action, count(*) from ({PLAN}) p group by site_id, ac
 MESSAGES = f"select email, user_id, site_id, action from ({PLAN}) p order by user_id, site_id limit %(limit)s"  # noqa: S608
 
 OPEN = """
-select site_id, count(*) from user_sync_status where site_id = any (%s) and sync_status in ('pending', 'in_progress') group by site_id
+select site_id, count(*) from user_sync_status
+where site_id = any (%(sites)s) and (%(user_ids)s::text[] is null or user_id = any (%(user_ids)s::text[]))
+    and sync_status in ('pending', 'in_progress')
+group by site_id
 """
 
 CLOCKS_APART = timedelta(minutes=5)
@@ -97,26 +99,21 @@ class RunAtSite:
 def run_at_sites(run: SyncRun) -> list[RunAtSite]:
     """One row per site of the run, in the sites' order."""
     parts = list(run.parts.select_related("site").order_by("site_id"))
-    still_its_own = _still_its_own(run)
-    still_open = _still_open([part.site_id for part in parts if part.finished and part.left_owed])
-    return [_at_site(part, still_its_own, still_open) for part in parts]
+    unsettled = [part.site_id for part in parts if part.total > part.succeeded + part.failed]
+    still_open = _still_open(run, unsettled) if unsettled else {}
+    return [_at_site(part, still_open.get(part.site_id, 0)) for part in parts]
 
 
-def _at_site(part: RunSite, still_its_own: dict[int, int], still_open: dict[int, int]) -> RunAtSite:
-    # What the run did not make itself may have been made by another process since: a user who was saved meanwhile, for one.
-    left = min(part.left_owed, still_open.get(part.site_id, 0)) if part.finished else still_its_own.get(part.site_id, 0)
-    return RunAtSite(part.site, part.total, part.succeeded, part.failed, left)
+def _at_site(part: RunSite, still_open: int) -> RunAtSite:
+    # What the run did not settle itself may have been settled by another process since (a user who was saved meanwhile, for one), or may
+    # never have been owed: a run that was cancelled did not come to it.
+    left = min(part.total - part.succeeded - part.failed, still_open)
+    return RunAtSite(part.site, part.total, part.succeeded, part.failed, max(left, 0))
 
 
-def _still_its_own(run: SyncRun) -> dict[int, int]:
-    return dict(Delivery.objects.filter(run_id=run.pk).values_list("site_id").annotate(Count("id")))
-
-
-def _still_open(site_ids: Sequence[int]) -> dict[int, int]:
-    if not site_ids:
-        return {}
+def _still_open(run: SyncRun, site_ids: Sequence[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
-        cursor.execute(OPEN, [list(site_ids)])
+        cursor.execute(OPEN, {"sites": list(site_ids), "user_ids": run.user_ids})
         return dict(cursor.fetchall())
 
 

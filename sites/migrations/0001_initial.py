@@ -11,52 +11,148 @@ import sites.validators
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ConnectedSite',
+            name="ConnectedSite",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(help_text='A short name for URLs, commands and SQL, for example hrms.', unique=True)),
-                ('display_name', models.CharField(help_text='What people see, for example HRMS.', max_length=100)),
-                ('url', models.CharField(help_text='For example https://hrms.example.com.', max_length=500, validators=[sites.validators.validate_site_url], verbose_name='URL')),
-                ('icon', models.CharField(blank=True, db_default='apps', default='apps', help_text='The name of a Material Symbol, for example badge or storefront.', max_length=50)),
-                ('category', models.CharField(blank=True, db_default='', default='', help_text='For example Human resources.', max_length=100)),
-                ('is_active', models.BooleanField(db_default=True, default=True, help_text='An inactive site receives nothing; when it is active again it catches up.', verbose_name='active')),
-                ('connector', models.CharField(choices=[('rest', 'REST (JSON over HTTP)')], db_default='rest', default='rest', max_length=20)),
-                ('sync_path', models.CharField(db_default='/api/users/sync', default='/api/users/sync', max_length=200, validators=[sites.validators.validate_sync_path])),
-                ('batch_size', models.PositiveIntegerField(db_default=1, default=1, help_text="Users per request. 1 sends one user a request; more needs the site's batch endpoint.", validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
-                ('max_in_flight', models.PositiveIntegerField(db_default=8, default=8, help_text='Requests under way at the same time at most.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
-                ('timeout', models.FloatField(db_default=10.0, default=10.0, help_text='Seconds that one request may take in total.', validators=[django.core.validators.MinValueValidator(0.5), django.core.validators.MaxValueValidator(120)])),
-                ('auth_method', models.CharField(choices=[('signature', 'Signed requests (Standard Webhooks)')], db_default='signature', default='signature', max_length=20)),
-                ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), blank=True, db_default=models.Value([], output_field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), size=None)), default=list, help_text='Only users with one of these roles are synced to this site. Empty: all users.', size=None, verbose_name='roles in scope')),
-                ('epoch', models.BigIntegerField(db_default=1, default=1, editable=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.SlugField(help_text="A short name for URLs, commands and SQL, for example hrms.", unique=True)),
+                ("display_name", models.CharField(help_text="What people see, for example HRMS.", max_length=100)),
+                (
+                    "url",
+                    models.CharField(
+                        help_text="For example https://hrms.example.com.",
+                        max_length=500,
+                        validators=[sites.validators.validate_site_url],
+                        verbose_name="URL",
+                    ),
+                ),
+                (
+                    "icon",
+                    models.CharField(
+                        blank=True,
+                        db_default="apps",
+                        default="apps",
+                        help_text="The name of a Material Symbol, for example badge or storefront.",
+                        max_length=50,
+                    ),
+                ),
+                (
+                    "category",
+                    models.CharField(blank=True, db_default="", default="", help_text="For example Human resources.", max_length=100),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="An inactive site receives nothing; when it is active again it catches up.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "connector",
+                    models.CharField(choices=[("rest", "REST (JSON over HTTP)")], db_default="rest", default="rest", max_length=20),
+                ),
+                (
+                    "sync_path",
+                    models.CharField(
+                        db_default="/api/users/sync",
+                        default="/api/users/sync",
+                        max_length=200,
+                        validators=[sites.validators.validate_sync_path],
+                    ),
+                ),
+                (
+                    "batch_size",
+                    models.PositiveIntegerField(
+                        db_default=1,
+                        default=1,
+                        help_text="Users per request. 1 sends one user a request; more needs the site's batch endpoint.",
+                        validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)],
+                    ),
+                ),
+                (
+                    "max_in_flight",
+                    models.PositiveIntegerField(
+                        db_default=8,
+                        default=8,
+                        help_text="Requests under way at the same time at most.",
+                        validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)],
+                    ),
+                ),
+                (
+                    "timeout",
+                    models.FloatField(
+                        db_default=10.0,
+                        default=10.0,
+                        help_text="Seconds that one request may take in total.",
+                        validators=[django.core.validators.MinValueValidator(0.5), django.core.validators.MaxValueValidator(120)],
+                    ),
+                ),
+                (
+                    "auth_method",
+                    models.CharField(
+                        choices=[("signature", "Signed requests (Standard Webhooks)")],
+                        db_default="signature",
+                        default="signature",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "roles",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100),
+                        blank=True,
+                        db_default=models.Value(
+                            [],
+                            output_field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), size=None),
+                        ),
+                        default=list,
+                        help_text="Only users with one of these roles are synced to this site. Empty: all users.",
+                        size=None,
+                        verbose_name="roles in scope",
+                    ),
+                ),
+                ("epoch", models.BigIntegerField(db_default=1, default=1, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name': 'site',
-                'db_table': 'connected_sites',
-                'ordering': ['id'],
+                "verbose_name": "site",
+                "db_table": "connected_sites",
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='SiteCredential',
+            name="SiteCredential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('signing', 'Signing secret')], db_default='signing', default='signing', max_length=20)),
-                ('secret', models.TextField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='sites.connectedsite')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("signing", "Signing secret")], db_default="signing", default="signing", max_length=20)),
+                ("secret", models.TextField()),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="sites.connectedsite"),
+                ),
             ],
             options={
-                'verbose_name': 'credential',
-                'db_table': 'site_credentials',
+                "verbose_name": "credential",
+                "db_table": "site_credentials",
             },
         ),
     ]

@@ -25,10 +25,11 @@ def text(options: Options, *, coloured: bool) -> str:
     for number, site in enumerate(options.sites):
         lines.append(("Sample sites" if number == 0 else "", f"{site.address}   {site.title}", ""))
     if options.sites:
-        lines.append(("Take one down", f"make site-down SITE={options.sites[0].name}", f"and back: make site-up SITE={options.sites[0].name}"))
+        first = options.sites[0].name
+        lines.append(("Take one down", f"make site-down SITE={first}", f"and back: make site-up SITE={first}"))
     lines += [("SQL console", "make psql", ""), ("Stop", "Ctrl-C", "")]
     rule = "─" * 72
-    body = [f"  {name:<14}{value}{f'   {dim}{note}{plain}' if note else ''}" for name, value, note in lines]
+    body = [f"  {name:<15}{value}{f'   {dim}{note}{plain}' if note else ''}" for name, value, note in lines]
     return "\n".join(["", rule, f"  {bold}SSO Dashboard runs{plain}", "", *body, rule, ""])
 
 

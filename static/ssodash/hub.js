@@ -6,7 +6,7 @@
 
     // A tab that nobody sees does not poll; when it is seen again it looks at once.
     document.addEventListener("htmx:beforeRequest", (event) => {
-        if (event.target.id === "hub-poller" && document.hidden) event.preventDefault();
+        if (event.target.matches("#hub-poller, .hub-run") && document.hidden) event.preventDefault();
     });
     document.addEventListener("visibilitychange", () => {
         if (!document.hidden && document.getElementById("hub-poller")) body().dispatchEvent(new Event("hub-refresh"));

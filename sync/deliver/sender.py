@@ -55,7 +55,7 @@ class Sender:
         return len(claims)
 
     def _fair(self, slots: list[Slot], room: int) -> list[Slot]:
-        """The room divided: first among the sites that have least under way here, so that no site that hangs keeps a healthy one waiting."""
+        """The room divided, least busy sites first, so that no site that hangs keeps a healthy one waiting."""
         busy = Counter(shipment.target.site_id for shipment in self._under_way.values())
         share = max(1, self._in_flight // max(1, len(slots) + len(busy.keys() - {slot.target.site_id for slot in slots})))
         chosen = []

@@ -42,7 +42,7 @@ class Slot:
 
 
 def open_slots() -> list[Slot]:
-    """Active sites that are owed something now and take requests: neither quarantined (unless a probe is due), nor told to wait, nor full."""
+    """Active sites that are owed something now and take requests: not quarantined (unless a probe is due), not told to wait, not full."""
     with connection.cursor() as cursor:
         cursor.execute(LOAD)
         rows = cursor.fetchall()

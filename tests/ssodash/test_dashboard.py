@@ -277,8 +277,25 @@ def test_it_looks_often_while_something_moves_and_seldom_otherwise(hrms: Scripte
     assert pause() == 15
     connect("cms", NOWHERE)
     assert 3 <= pause() < 15
+    ConnectedSite.objects.filter(name="cms").delete()
+    assert pause() == 15
     operations.sync_all(cause="admin")
-    assert pause() < 15
+    assert 3 <= pause() < 15
+
+
+def test_a_runs_progress_moves_faster_than_the_rest_and_calls_for_it_at_the_end(hrms: ScriptedSite) -> None:  # noqa: F811
+    user()
+    person = root()
+    assert person.get("/admin/live/run/").status_code == 204
+    operations.sync_all(cause="admin")
+    moving = person.get("/admin/live/run/")
+    assert "0 % Sync All, 1 site." in text(moving)
+    assert 'hx-trigger="every 1s"' in moving.content.decode()
+    operations.run_here(SyncRun.objects.get())
+    over = person.get("/admin/live/run/")
+    assert "Finished just now: 1 of 1 delivered." in text(over)
+    assert "every 1s" not in over.content.decode()
+    assert "hub-refresh" in over.headers["HX-Trigger-After-Settle"]
 
 
 def test_a_search_moves_the_address_along() -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from django.db import connection
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sync import redact
@@ -109,6 +109,7 @@ class TestFit:
     @pytest.mark.django_db
     @settings(deadline=None)
     @given(st.text(alphabet=st.characters(exclude_categories=())))
+    @example("\x00\x01\x1f\x7f \ud800 \udc00 \udfff \uffff \U0010ffff")
     def test_postgresql_takes_every_cleaned_text_as_text_and_within_json(self, said: str) -> None:
         cleaned = redact.clean(said)
         with connection.cursor() as cursor:

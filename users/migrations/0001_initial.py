@@ -31,32 +31,64 @@ $$
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.RunSQL(NEW_USER_ID, "drop function new_user_id()"),
         migrations.CreateModel(
-            name='UserProfile',
+            name="UserProfile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user_id', models.CharField(db_default=models.Func(function='new_user_id'), default=users.identifiers.new_user_id, help_text='The id that sites know this user by. It never changes.', max_length=100, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\\Z', 'Use letters, digits, - and _ (at most 100 characters), for example user_123; leave it empty to have one made.')], verbose_name='user id')),
-                ('email', models.EmailField(max_length=254)),
-                ('full_name', models.CharField(max_length=200)),
-                ('role', models.CharField(db_default='user', default=users.models.default_role, max_length=100)),
-                ('is_active', models.BooleanField(db_default=True, default=True, verbose_name='active')),
-                ('version', models.BigIntegerField(db_default=0, default=0, editable=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "user_id",
+                    models.CharField(
+                        db_default=models.Func(function="new_user_id"),
+                        default=users.identifiers.new_user_id,
+                        help_text="The id that sites know this user by. It never changes.",
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\\Z",
+                                "Use letters, digits, - and _ (at most 100 characters), for example user_123; leave it empty to have one made.",
+                            )
+                        ],
+                        verbose_name="user id",
+                    ),
+                ),
+                ("email", models.EmailField(max_length=254)),
+                ("full_name", models.CharField(max_length=200)),
+                ("role", models.CharField(db_default="user", default=users.models.default_role, max_length=100)),
+                ("is_active", models.BooleanField(db_default=True, default=True, verbose_name="active")),
+                ("version", models.BigIntegerField(db_default=0, default=0, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, editable=False
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'db_table': 'user_profiles',
-                'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='user_profiles_email_unique', violation_error_message='A user with this email already exists.'), models.CheckConstraint(condition=models.Q(('email__regex', '^[^@\\s]+@[^@\\s]+$')), name='user_profiles_email_has_at'), models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='user_profiles_user_id_not_empty')],
+                "verbose_name": "user",
+                "db_table": "user_profiles",
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("email"),
+                        name="user_profiles_email_unique",
+                        violation_error_message="A user with this email already exists.",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("email__regex", "^[^@\\s]+@[^@\\s]+$")), name="user_profiles_email_has_at"),
+                    models.CheckConstraint(condition=models.Q(("user_id", ""), _negated=True), name="user_profiles_user_id_not_empty"),
+                ],
             },
         ),
     ]
