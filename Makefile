@@ -62,7 +62,7 @@ schema: $(VENV)/.installed ## Write user-sync-schema.sql from the migrations
 	$(BIN)/python -m ssodash.embedded run --throwaway -- $(BIN)/python manage.py export_schema
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures in docs/images anew (needs Chromium)
-	$(BIN)/python -m docs.screenshots
+	$(BIN)/python -m tests.e2e.screenshots
 
 lock: $(VENV)/.installed-dev ## Pin the newest allowed versions in requirements.txt and requirements-dev.txt
 	$(BIN)/python -m pip install --quiet uv

@@ -99,7 +99,8 @@ class SiteCredential(models.Model):
     class Kind(models.TextChoices):
         SIGNING = "signing", "Signing secret"
 
-    site = models.ForeignKey(ConnectedSite, on_delete=models.CASCADE, related_name="credentials")
+    # The database itself cascades: a site may be deleted in a SQL console.
+    site = models.ForeignKey(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, related_name="credentials")
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.SIGNING, db_default="signing")
     secret = models.TextField()
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)

@@ -49,7 +49,7 @@ SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 800, low=1, high=5_000)
 SYNC_WORKER_SILENT_SECONDS = 30
 """After so many seconds without a sign of life a worker counts as gone."""
 SYNC_CONNECT_TIMEOUT = number("SYNC_CONNECT_TIMEOUT", 5, low=0.1, high=60)
-SYNC_BLOCKED_NETWORKS = words("SYNC_BLOCKED_NETWORKS", ["169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "224.0.0.0/4", "ff00::/8"])
+SYNC_BLOCKED_NETWORKS = words("SYNC_BLOCKED_NETWORKS", ["169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8"])
 """Networks that no request may go to (by default those of cloud metadata services and of no single machine)."""
 
 # --- Django ----------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ UNFOLD = {
     "SITE_HEADER": "SSO Dashboard",
     "SITE_SUBHEADER": "One user, available everywhere",
     "SITE_SYMBOL": "hub",
-    "SITE_URL": reverse_lazy("admin:index"),
+    "SITE_URL": None,  # there is no other site to go back to
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",

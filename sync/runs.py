@@ -83,9 +83,11 @@ update user_sync_run_site r set total = t.n from (
     select s.id, (select count(*) from user_profiles u left join user_sync_delivery d on d.site_id = s.id and d.user_id = u.user_id
         where (user_sync_in_scope(u.is_active, u.role, s.roles) or d.attempted_version is not null)
             and (%(user_ids)s::text[] is null or u.user_id = any (%(user_ids)s::text[]))
-            and (not %(only_pending)s or d.id is null or d.status <> 'success' or d.acked_epoch <> s.epoch
-                or (d.wanted_action = 'upsert') <> user_sync_in_scope(u.is_active, u.role, s.roles)
-                or (d.wanted_action = 'upsert' and d.wanted_version < u.version))) as n
+            and (not %(only_pending)s
+                or case when user_sync_in_scope(u.is_active, u.role, s.roles)
+                    then d.id is null or d.status <> 'success' or d.wanted_action <> 'upsert' or d.wanted_version < u.version
+                        or d.acked_epoch <> s.epoch
+                    else not (d.wanted_action = 'delete' and d.status = 'success') end)) as n
     from connected_sites s
 ) t where t.id = r.site_id and r.run_id = %(run)s
 """
@@ -158,7 +160,7 @@ class Feeder:
                 [self._token, LEASE_SECONDS, self.run.pk, self._token],
             )
             taken: bool = cursor.rowcount == 1
-            if taken and not self.run.parts.exists():
+            if taken and self.run.started_at is None and not self.run.parts.exists():
                 # Started by SQL, which names no sites: all active ones.
                 add_parts(self.run, list(ConnectedSite.objects.filter(is_active=True)))
         return taken

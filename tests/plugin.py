@@ -20,7 +20,7 @@ SETTINGS = {
     "HTTPS": "",
     "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
     "CSRF_TRUSTED_ORIGINS": "",
-    "LOG_LEVEL": "",
+    "LOG_LEVEL": "WARNING",
     "SYNC_ROLES": "user,staff,lead,manager,admin",
     "SYNC_ON_SAVE": "",
     "SYNC_PUSH_DEADLINE": "",
@@ -29,6 +29,7 @@ SETTINGS = {
     "SYNC_SWEEP_SECONDS": "",
     "SYNC_WORKER_IN_FLIGHT": "",
     "SYNC_CONNECT_TIMEOUT": "",
+    "SYNC_BLOCKED_NETWORKS": "169.254.0.0/16,fe80::/10,0.0.0.0/8,::/128,224.0.0.0/4,ff00::/8",
 }
 """The same for everybody, whatever their environment or `.env` says. Empty means the default."""
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"

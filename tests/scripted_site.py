@@ -38,6 +38,12 @@ def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None 
     return Response(json.dumps(content), status, headers, content_type="application/json")
 
 
+class _Server(HTTPServer):
+    def thread_target(self) -> None:
+        assert self.server is not None
+        self.server.serve_forever(poll_interval=0.01)  # the default makes every stop take half a second
+
+
 class ScriptedSite:
     """Keeps every request; `answer` decides what comes back. `hold()` makes it hang until released."""
 
@@ -46,7 +52,7 @@ class ScriptedSite:
         self.requests: list[Received] = []
         self._free = threading.Event()
         self._free.set()
-        self._server = HTTPServer("127.0.0.1", 0, threaded=True)
+        self._server = _Server("127.0.0.1", 0, threaded=True)
 
     def start(self) -> None:
         self._server.expect_request("/api/users/sync").respond_with_handler(self._handle)

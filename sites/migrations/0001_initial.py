@@ -147,12 +147,22 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "site",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="sites.connectedsite"),
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="credentials",
+                        to="sites.connectedsite",
+                    ),
                 ),
             ],
             options={
                 "verbose_name": "credential",
                 "db_table": "site_credentials",
             },
+        ),
+        migrations.RunSQL(
+            "alter table site_credentials add constraint site_credentials_site"
+            " foreign key (site_id) references connected_sites (id) on delete cascade",
+            "alter table site_credentials drop constraint site_credentials_site",
         ),
     ]

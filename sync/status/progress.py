@@ -66,7 +66,7 @@ class RunProgress:
         if self.is_over or not self.rate or self.total <= self.done:
             return ""
         left = timedelta(seconds=(self.total - self.done) / self.rate)
-        return "less than a minute left" if left < timedelta(seconds=45) else f"about {words.span(left)} left"
+        return "Less than a minute left." if left < timedelta(seconds=45) else f"About {words.span(left)} left."
 
 
 def progress(run: SyncRun) -> RunProgress:

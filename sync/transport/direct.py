@@ -1,8 +1,8 @@
 """One request, sent from the calling thread, cut at a total deadline.
 
-Built on urllib3's pool rather than on `requests` around it: no cookie jar that carries one site's cookie to the next request,
-no proxies or passwords from the environment, no decoding of what a site packed. Both have timeouts per read only, so that a
-site which drips a byte a second holds them for ever; here a watchdog shuts the connection when the time is up.
+Built on the transport adapter of `requests`, without its session: no cookie jar that carries one site's cookie to the next request,
+no proxies or passwords from the environment, no decoding of what a site packed. `requests` has timeouts per read only, so that a
+site which drips a byte a second holds it for ever; here a watchdog shuts the connection when the time is up.
 """
 
 import functools
@@ -16,11 +16,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InvalidChunkLength
-from urllib3.util import SKIP_HEADER, Timeout
+from urllib3.util import SKIP_HEADER
 from urllib3.util.connection import create_connection
 
 from sync.transport import egress, failures, resolver, tls, watchdog, wire
@@ -49,7 +51,7 @@ def send(request: HttpRequest) -> HttpResult:
         _local.exchange = exchange = _Exchange(request, started, call)
         try:
             result: HttpResult = exchange.perform()
-        except (Failed, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        except (Failed, requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             result = exchange.failed(error).after(time.monotonic() - started)
         finally:
             del _local.exchange
@@ -74,29 +76,20 @@ class _Exchange:
             raise failures.unsendable(error) from error
         if not any(name.lower() == "user-agent" for name in headers):
             headers["User-Agent"] = SKIP_HEADER
-        response = _connections(to.scheme).urlopen(
-            request.method,
-            to.url,
-            body=request.body or None,
-            headers=headers,
-            timeout=Timeout(request.timeout),  # a second line behind the watchdog
-            retries=False,
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
-        with response:
+        prepared = requests.Request(request.method, to.url, headers=headers, data=request.body or None).prepare()
+        # The timeout is a second line behind the watchdog.
+        with _adapter.send(prepared, stream=True, timeout=(request.timeout, request.timeout)) as response:
             body = bytearray()
-            for piece in response.stream(16 * 1024, decode_content=False):
+            for piece in response.raw.stream(16 * 1024, decode_content=False):
                 body += piece
                 if len(body) > MAX_RESPONSE_BYTES:
                     break
             if self.call.expired:  # what looks like the answer's end is the watchdog's doing
                 raise failures.no_answer(request.timeout)
             return HttpResponse(
-                response.status,
+                response.status_code,
                 bytes(body[:MAX_RESPONSE_BYTES]),
-                {name.lower(): value for name, value in response.headers.itermerged()},
+                {name.lower(): value for name, value in response.raw.headers.itermerged()},
                 len(body) > MAX_RESPONSE_BYTES,
                 time.monotonic() - self.started,
             )
@@ -109,7 +102,7 @@ class _Exchange:
         for cause in causes:
             if isinstance(cause, Failed):
                 return cause
-        if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+        if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError | requests.Timeout) for cause in causes):
             return failures.no_answer(self.request.timeout)
         if any(isinstance(cause, ConnectionError) for cause in causes):
             return failures.hung_up()
@@ -145,17 +138,15 @@ class _Exchange:
                 sock.close()
                 raise
             return sock
-        raise failures.no_connection(number) if number else self.no_connection_in_time()
+        raise failures.no_connection(number) if number else self.not_in_time(failures.no_connection_in_time())
 
     def time_to_connect(self) -> float:
         """Seconds left, never none: sockets take 0 for "do not wait"."""
         return max(0.001, self.connect_by - time.monotonic())
 
-    def no_connection_in_time(self) -> Failed:
-        """Which limit was it?"""
-        if self.request.connect_timeout < self.request.timeout:
-            return failures.no_connection_in_time()
-        return failures.no_answer(self.request.timeout)
+    def not_in_time(self, failed: Failed) -> Failed:
+        """`failed` when it was the connect timeout that ran out, else that there was no answer."""
+        return failed if self.request.connect_timeout < self.request.timeout else failures.no_answer(self.request.timeout)
 
     def _look_up(self, host: str) -> tuple[str, ...]:
         if wire.is_ip(host):
@@ -163,7 +154,7 @@ class _Exchange:
         try:
             return resolver.look_up(host).result(self.time_to_connect())
         except TimeoutError:
-            raise failures.not_found_in_time() from None
+            raise self.not_in_time(failures.not_found_in_time()) from None
         except (OSError, UnicodeError) as error:
             raise failures.not_found() from error
 
@@ -185,7 +176,7 @@ class _Watched:
         try:
             super().connect()  # type: ignore[misc]
         except TimeoutError:
-            raise exchange.no_connection_in_time() from None
+            raise exchange.not_in_time(failures.no_connection_in_time()) from None
         except ConnectionError as error:
             raise failures.broken(error.strerror or str(error)) from error
         except (ssl.SSLError, urllib3.exceptions.SSLError) as error:
@@ -256,6 +247,20 @@ def _secure(ca_file: str) -> urllib3.PoolManager:
         return _manager(ssl_context=ssl.create_default_context(cafile=ca_file))
     except OSError:
         raise failures.no_ca_file(ca_file) from None
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of `requests` over our connections, whose TLS is settled already."""
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        to = wire.address(request.url or "")
+        return _connections(to.scheme).connection_from_url(to.url)
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to set on a pool: its context verifies."""
+
+
+_adapter = _Adapter(max_retries=0)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from sites.models import ConnectedSite
 from sync import operations, status
-from sync.models import Delivery, SyncRun
+from sync.models import SyncRun
 from tests.pages import Person, root, text, told
 from tests.scripted_site import ScriptedSite, json_answer
 from tests.sync.conftest import connect, drain, hrms, scripted, user  # noqa: F401
@@ -248,80 +246,3 @@ def test_cancel_and_resume_answer_what_happened(hrms: ScriptedSite) -> None:  # 
     assert "There is no such run" in text(person.click(CANCEL, run="nonsense"))
     assert "There is no such site" in text(person.click(RESUME, site="nonsense"))
     assert "HRMS is not paused; nothing changed." in text(person.click(RESUME, site="hrms"))
-
-
-# --- keeping itself up to date ------------------------------------------------------------------------------------------
-
-
-def test_the_moving_parts_are_sent_only_when_they_changed(hrms: ScriptedSite) -> None:  # noqa: F811
-    user()
-    person = root()
-    seen = person.get(DASHBOARD).context["poller"]["digest"]
-    assert person.get(LIVE, seen=seen).status_code == 204
-    user("bob@example.com")
-    news = person.get(LIVE, seen=seen)
-    assert news.status_code == 200
-    assert "bob@example.com" in text(news)
-    assert 'id="hub-users" hx-swap-oob="innerHTML"' in news.content.decode()
-
-
-def test_it_looks_often_while_something_moves_and_seldom_otherwise(hrms: ScriptedSite, connect: Connect) -> None:  # noqa: F811
-    person = root()
-    person.get(DASHBOARD)
-
-    def pause() -> int:
-        seconds: int = person.get(DASHBOARD).context["poller"]["seconds"]
-        return seconds
-
-    user()
-    assert pause() == 15
-    connect("cms", NOWHERE)
-    assert 3 <= pause() < 15
-    ConnectedSite.objects.filter(name="cms").delete()
-    assert pause() == 15
-    operations.sync_all(cause="admin")
-    assert 3 <= pause() < 15
-
-
-def test_a_runs_progress_moves_faster_than_the_rest_and_calls_for_it_at_the_end(hrms: ScriptedSite) -> None:  # noqa: F811
-    user()
-    person = root()
-    assert person.get("/admin/live/run/").status_code == 204
-    operations.sync_all(cause="admin")
-    moving = person.get("/admin/live/run/")
-    assert "0 % Sync All, 1 site." in text(moving)
-    assert 'hx-trigger="every 1s"' in moving.content.decode()
-    operations.run_here(SyncRun.objects.get())
-    over = person.get("/admin/live/run/")
-    assert "Finished just now: 1 of 1 delivered." in text(over)
-    assert "every 1s" not in over.content.decode()
-    assert "hub-refresh" in over.headers["HX-Trigger-After-Settle"]
-
-
-def test_a_search_moves_the_address_along() -> None:
-    user()
-    answer = root().get(LIVE, q="ann")
-    assert answer.headers["HX-Replace-Url"] == "/admin/?q=ann"
-
-
-def test_it_costs_a_fixed_number_of_queries(hrms: ScriptedSite, connect: Connect) -> None:  # noqa: F811
-    user()
-    person = Person(
-        "users.view_userprofile", "sites.view_connectedsite", "sites.change_connectedsite", "sync.change_delivery", "sync.change_syncrun"
-    )
-    person.get(DASHBOARD)
-    with CaptureQueriesContext(connection) as few:
-        person.get(DASHBOARD)
-    for n in range(5):
-        connect(f"site{n}", NOWHERE)
-    many(80)
-    before = Delivery.objects.count()
-    with CaptureQueriesContext(connection) as more:
-        person.get(DASHBOARD)
-    assert before == Delivery.objects.count(), "looking must write nothing"
-    assert len(few) == len(more) <= 15
-
-
-def test_a_relative_time_is_never_in_the_future_by_a_rounding() -> None:
-    now = timezone.now()
-    assert (status.ago(now), status.ago(None), status.until(now), status.until(None)) == ("just now", "never", "now", "")

@@ -154,7 +154,6 @@ def test_a_new_site_receives_everyone_in_scope(connect: Connect, hrms: ScriptedS
 def test_deleting_a_site_forgets_its_deliveries_and_keeps_its_log(hrms: ScriptedSite) -> None:
     user()
     drain()
-    sql("delete from site_credentials")
     sql("delete from connected_sites")
     assert Delivery.objects.count() == 0
     assert UserSyncLog.objects.get().site_name == "hrms"
