@@ -7,7 +7,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 TEMPLATES = $(shell find templates */templates -name '*.html' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run site-down site-up test lint format lock schema psql screenshots
+.PHONY: help venv demo run site-down site-up manage test lint format lock schema psql screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ site-down: ## Stop a sample site of `make demo` and keep it down: make site-down
 site-up: ## Start that sample site again: make site-up SITE=sales
 	@test -n "$(SITE)" || { echo "Name the sample site: make site-up SITE=sales" >&2; exit 2; }
 	@rm -f $${VAR_DIR:-var}/demo/$(SITE).stopped && echo "$(SITE) comes back."
+
+manage: $(VENV)/.installed ## Run a command on the hub's database: make manage ARGS="sync_status"
+	@$(BIN)/python -m ssodash.embedded run -- $(BIN)/python manage.py $(ARGS)
 
 psql: $(VENV)/.installed ## Open a SQL console on the hub's database
 	@$(BIN)/python -m ssodash.embedded psql

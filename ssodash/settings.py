@@ -42,6 +42,8 @@ SYNC_PUSH_THREADS = integer("SYNC_PUSH_THREADS", 32, low=1, high=500)
 """How many requests one process sends at the same time while it pushes."""
 SYNC_PUSH_MAX = integer("SYNC_PUSH_MAX", 300, low=1, high=10_000)
 """A transaction that owes more deliveries than this leaves them to the worker."""
+SYNC_LOG_DAYS = integer("SYNC_LOG_DAYS", 400, low=1, high=36_500)
+"""How many days the log keeps an attempt."""
 SYNC_SWEEP_SECONDS = number("SYNC_SWEEP_SECONDS", 3, low=0.2, high=10)
 """How often the worker looks for changes that nothing woke it for."""
 SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 800, low=1, high=5_000)

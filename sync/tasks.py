@@ -5,7 +5,7 @@ import time
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from sync import reconcile, runs, tasks_queue
+from sync import reconcile, retention, runs, tasks_queue
 from sync.models import SyncRun
 
 STALLED_AFTER = 30
@@ -32,6 +32,13 @@ def feed_run(context: JobContext, *, run_id: int) -> None:
 def reconcile_daily(timestamp: int) -> None:
     """Marks every site for reconcile once a day: what slipped through by any means is mended."""
     reconcile.request_all("daily")
+
+
+@app.periodic(cron="37 * * * *")
+@app.task(name="sync.prune_log", queueing_lock="prune_log")
+def prune_log(timestamp: int) -> None:
+    """Deletes what is older than the log's limit, every hour."""
+    retention.prune()
 
 
 @app.periodic(cron="* * * * *")

@@ -15,7 +15,7 @@ from ssodash import embedded, plain_errors
 from ssodash.embedded import binaries, processes
 from ssodash.embedded.patience import Patience
 from ssodash.leash import die_with_parent
-from ssodash.local import embedded_folder, embedded_port, read_env_file
+from ssodash.local import embedded_folder, embedded_port, kept_secret, read_env_file
 
 STOP_SECONDS = 20
 
@@ -126,10 +126,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.throwaway:
         with embedded.throwaway() as server:
             return _wait(command, {"DATABASE_URL": server.url})
+    # The key of `make run`, so that what this signs it accepts.
+    key = {} if os.environ.get("SECRET_KEY") else {"SECRET_KEY": kept_secret("secret_key", 50)}
     if url:
-        return _wait(command, {})
+        return _wait(command, key)
     with embedded.start(embedded_folder(), port=embedded_port()) as server:
-        return _wait(command, {"DATABASE_URL": server.url})
+        return _wait(command, key | {"DATABASE_URL": server.url})
 
 
 def _given_url() -> str:

@@ -41,7 +41,7 @@ def _sign_in(bold: str, plain: str) -> tuple[str, str]:
         password = ""
     if password:
         return f"{bold}admin{plain} / {bold}{password}{plain}", f"kept in {_short(path)}"
-    return "with your staff login", "forgotten? manage.py changepassword admin"
+    return "with your staff login", 'forgotten? make manage ARGS="changepassword admin"'
 
 
 def _short(path: Path) -> str:
