@@ -1,6 +1,6 @@
 """Keep the log of attempts within its limit."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -27,14 +27,15 @@ def prune(chunk: int = CHUNK) -> int:
 
     In chunks of a transaction each, so that nobody waits for a long one, and two at once share the work.
     """
-    limit, deleted = _limit(), 0
+    limit, total = _limit(), 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(PRUNE, [limit, chunk])
-            deleted += cursor.rowcount
-            if cursor.rowcount < chunk:
-                return deleted
+            deleted: int = cursor.rowcount
+        total += deleted
+        if deleted < chunk:
+            return total
 
 
-def _limit() -> object:
+def _limit() -> datetime:
     return timezone.now() - timedelta(days=settings.SYNC_LOG_DAYS)
