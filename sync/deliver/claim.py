@@ -74,11 +74,12 @@ class Claim:
     probe: bool
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)
 def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> list[Claim]:
     """Takes what is due at these sites (of these users or this run only, where given) and leases it to the caller.
 
-    Never waits for another claimer, and never takes a version below one that was claimed before.
+    Never waits for another claimer, and never takes a version below one that was claimed before. Raises RuntimeError inside a
+    transaction: a lease that may yet be rolled back would let a request leave unknown, with the transaction open.
     """
     if not slots:
         return []

@@ -95,7 +95,7 @@ class Attempt:
 
 
 @fanout.retried_on_deadlock
-@transaction.atomic
+@transaction.atomic(durable=True)
 def settle(attempts: Sequence[Attempt]) -> dict[Any, str]:
     """Writes down what came of these attempts, all in one transaction and in a fixed number of statements.
 

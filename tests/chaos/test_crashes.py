@@ -24,22 +24,17 @@ def in_sync() -> bool:
         return bool(cursor.fetchone()[0] == 0)
 
 
-@pytest.fixture(autouse=True)
-def _short_leases(hrms: ScriptedSite) -> None:
-    sql("update connected_sites set timeout = 0.5")
-
-
 def test_a_web_process_killed_between_commit_and_push_loses_nothing(hrms: ScriptedSite, tmp_path: Path, eventually: Eventually) -> None:
     hrms.hold()
     code = "from users.models import UserProfile; UserProfile.objects.create(user_id='user_1', email='ann@example.com', full_name='Ann')"
     with HubProcess("shell", "-v0", "-c", code, log=tmp_path / "web.log", SYNC_PUSH_DEADLINE="30") as web:
-        eventually(lambda: UserProfile.objects.exists(), 30)
+        eventually(lambda: UserProfile.objects.exists(), 90)
         web.kill()
     hrms.let_go()
     sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
     with worker(tmp_path) as process:
-        eventually(in_sync, 30)
-        eventually(lambda: shown("user_1").status == "success", 10)
+        eventually(in_sync, 90)
+        eventually(lambda: shown("user_1").status == "success", 90)
         assert process.stop() == 0
     assert 1 <= len(hrms.requests) <= 2
     assert len({received.message_id for received in hrms.requests}) == 1
@@ -50,12 +45,12 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_everything_arrives_once_m
 ) -> None:
     with worker(tmp_path) as first:
         sql("insert into user_profiles (email, full_name) select 'u' || n || '@example.com', 'U' from generate_series(1, 300) n")
-        eventually(lambda: len(hrms.requests) >= 20, 30)
+        eventually(lambda: len(hrms.requests) >= 20, 90)
         first.kill()
     under_way = set(Delivery.objects.filter(status="in_progress").values_list("user_id", flat=True))
     sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
     with worker(tmp_path) as second:
-        eventually(in_sync, 40)
+        eventually(in_sync, 90)
         second.stop()
     times = Counter(str(body["id"]) for body in hrms.bodies)
     assert set(times) == set(UserProfile.objects.values_list("user_id", flat=True))
@@ -73,7 +68,7 @@ def test_a_worker_told_to_stop_finishes_what_is_under_way_or_gives_it_back(
     hrms.hold()
     with worker(tmp_path) as process:
         sql("insert into user_profiles (email, full_name) values ('ann@example.com', 'Ann')")
-        eventually(lambda: len(hrms.requests) == 1, 20)
+        eventually(lambda: len(hrms.requests) == 1, 90)
         started = time.monotonic()
         assert process.stop(within=12) == 0
         assert time.monotonic() - started < 11
@@ -86,27 +81,27 @@ def test_a_worker_told_to_stop_finishes_what_is_under_way_or_gives_it_back(
 def test_the_worker_outlives_a_lost_database_connection(hrms: ScriptedSite, tmp_path: Path, eventually: Eventually) -> None:
     with worker(tmp_path) as process:
         sql("insert into user_profiles (email, full_name) values ('ann@example.com', 'Ann')")
-        eventually(in_sync, 20)
+        eventually(in_sync, 90)
         sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
         sql("insert into user_profiles (email, full_name) values ('bob@example.com', 'Bob')")
-        eventually(lambda: len(hrms.requests) == 2, 20)
+        eventually(lambda: len(hrms.requests) == 2, 90)
         sql("select sync_all_users()")
-        eventually(lambda: len(hrms.requests) == 4, 20)
+        eventually(lambda: len(hrms.requests) == 4, 90)
         assert process.stop() == 0
 
 
 def test_a_run_whose_worker_is_killed_is_finished_by_the_next(hrms: ScriptedSite, tmp_path: Path, eventually: Eventually) -> None:
     sql("insert into user_profiles (email, full_name) select 'u' || n || '@example.com', 'U' from generate_series(1, 1500) n")
     with worker(tmp_path) as first:
-        eventually(in_sync, 60)
+        eventually(in_sync, 90)
         before = len(hrms.requests)
         sql("select sync_all_users()")
-        eventually(lambda: len(hrms.requests) >= before + 200, 30)
+        eventually(lambda: len(hrms.requests) >= before + 200, 90)
         first.kill()
     sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
     sql("update user_sync_run set lease_until = now()")
     with worker(tmp_path):
-        eventually(lambda: _run_state() == "finished", 60)
+        eventually(lambda: _run_state() == "finished", 90)
     sent = Counter(str(body["id"]) for body in hrms.bodies[before:])
     assert len(sent) == 1500
     assert sum(sent.values()) <= 1500 + 16, "more than what was under way was sent twice"

@@ -41,7 +41,7 @@ def scripted() -> Iterator[Callable[[], ScriptedSite]]:
 def hrms(connect: Connect, scripted: Callable[[], ScriptedSite], db: None) -> ScriptedSite:
     """A connected site named hrms that accepts everything. Its row is `hrms.row`."""
     site = scripted()
-    site.row = connect("hrms", site.url, timeout=5)  # type: ignore[attr-defined]
+    site.row = connect("hrms", site.url, timeout=20)  # type: ignore[attr-defined]
     return site
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from werkzeug import Request, Response
 
@@ -41,7 +42,7 @@ def test_a_claim_is_known_before_it_is_sent_and_is_nobody_elses(hrms: ScriptedSi
         "in_progress", person.__class__.objects.get().version, attempt.claim.token, 1,
     )  # fmt: skip
     assert row.lease_until is not None
-    assert timedelta(seconds=30) < row.lease_until - timezone.now() < timedelta(seconds=36)
+    assert timedelta(seconds=45) < row.lease_until - timezone.now() <= timedelta(seconds=50)
     assert claim(open_slots()) == []
     assert shown(person.user_id).label == "In progress"
 
@@ -258,3 +259,11 @@ def test_a_settle_with_a_made_up_lease_changes_nothing(hrms: ScriptedSite) -> No
 
 def _fields(value: object) -> dict[str, object]:
     return {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+
+
+def test_nothing_can_be_claimed_for_sending_while_a_transaction_is_open(hrms: ScriptedSite) -> None:
+    user()
+    catch_up()
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        claim(open_slots())
+    assert Delivery.objects.get().status == "pending"
