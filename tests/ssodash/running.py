@@ -107,7 +107,7 @@ class Hub:
 
     def pid_of(self, part: str) -> int | None:
         """The pid of the program whose command line has this in it, None when there is none; of several, the first started."""
-        return min((pid for pid in self.left() if part in _command_line(pid)), default=None)
+        return min((pid for pid in self.left() if part in command_line(pid)), default=None)
 
     def kill_program(self, part: str) -> int:
         """`kill -9` of that program; its pid."""
@@ -139,10 +139,11 @@ class Hub:
                 self.printed.append(line.rstrip("\n"))
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
+    """The command line of a process, empty when it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:  # it ended
+    except OSError:
         return ""
 
 

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: started, found, stopped, and closed to everybody else."""
 
+import contextlib
 import socket
 import stat
 from pathlib import Path
@@ -46,9 +47,14 @@ def test_only_we_can_read_the_password_and_it_is_in_no_process_list(stopped: Pat
         mode = stat.S_IMODE((server.home.folder / "password").stat().st_mode)
         assert mode == 0o600
         secret = server.home.read("password").encode()
+        read = 0
         for pid in processes.working_in(server.home.data):
-            assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
-            assert secret not in Path(f"/proc/{pid}/environ").read_bytes()
+            # PostgreSQL starts and ends workers as it likes: one that was listed may be gone by now.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
+                assert secret not in Path(f"/proc/{pid}/environ").read_bytes()
+                read += 1
+        assert read
         assert secret.decode() not in repr(server)
 
 
