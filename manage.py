@@ -23,7 +23,7 @@ def main() -> None:
         settings.INSTALLED_APPS  # noqa: B018  (Django itself goes on without settings for some commands, and fails oddly later)
         execute_from_command_line(sys.argv)
     except Exception as error:
-        status = None if "--traceback" in sys.argv else plain_errors.report(error)
+        status = None if "--traceback" in sys.argv else plain_errors.report(error, as_json="--json" in sys.argv)
         if status is None:
             raise
         sys.exit(status)

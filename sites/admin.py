@@ -13,6 +13,8 @@ from unfold.decorators import display
 from sites.forms import ICONS, ConnectedSiteForm
 from sites.models import ConnectedSite, issue_signing_secret
 
+SHOWN_ONCE = "The secret of {site} is in place. It was shown once and is not shown again: if you did not keep it, make a new one."
+
 
 @admin.register(ConnectedSite)
 class ConnectedSiteAdmin(ModelAdmin):
@@ -67,6 +69,19 @@ class ConnectedSiteAdmin(ModelAdmin):
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and object_id is None and (site := self._just_added(request)):
+            messages.info(request, SHOWN_ONCE.format(site=site))
+            return HttpResponseRedirect(reverse("admin:sites_connectedsite_change", args=[site.pk]))
+        response: HttpResponse = super().changeform_view(request, object_id, *args, **kwargs)
+        return response
+
+    def _just_added(self, request: HttpRequest) -> ConnectedSite | None:
+        """The site that this very form connected before: the page that showed its secret was reloaded."""
+        name, url = (request.POST.get(field, "").replace("\x00", "").strip() for field in ("name", "url"))
+        site = ConnectedSite.objects.filter(name=name, url=url.rstrip("/")).first()
+        return site if site and self.has_view_permission(request, site) else None
+
     # --- the secret --------------------------------------------------------------------------------------------------
 
     def save_model(self, request: HttpRequest, obj: ConnectedSite, form: Any, change: bool) -> None:
@@ -90,9 +105,7 @@ class ConnectedSiteAdmin(ModelAdmin):
         if request.method == "POST":
             if request.POST.get("replaces", "") != latest:
                 # A reload of the page that showed the new one: another one would make the one just copied worthless.
-                messages.warning(
-                    request, "The secret was replaced already, and is not shown again. If you did not keep it, make another one."
-                )
+                messages.info(request, SHOWN_ONCE.format(site=site))
                 return HttpResponseRedirect(reverse("admin:sites_connectedsite_change", args=[pk]))
             secret = issue_signing_secret(site)
             self.log_change(request, site, "Made a new secret.")

@@ -1,21 +1,37 @@
-"""What a site's address and paths may look like. Pure."""
+"""What a site's address and paths may look like. Looks nothing up."""
 
+import ipaddress
+import re
+import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
 EXAMPLE = "for example https://hrms.example.com"
+_HOST_AND_PORT = re.compile(r"[^/:?#@]+:\d+(/.*)?")
+
+AddressRule = Callable[[str], str | None]
+"""Why no request may go to this IP address, in words; None when it may."""
+_address_rules: list[AddressRule] = []
+
+
+def refuse_addresses_by(rule: AddressRule) -> None:
+    """Has sites refused whose address is an IP address that this rule objects to. Called once, by whoever will send to them."""
+    if rule not in _address_rules:
+        _address_rules.append(rule)
 
 
 def validate_site_url(value: str) -> None:
     """Accepts an http(s) address with a host and nothing secret in it. Raises ValidationError naming the remedy."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValidationError(f"This is not a web address. Write it like this: {EXAMPLE}.") from None
     if any(character.isspace() or ord(character) < 32 for character in value):
         raise ValidationError(f"The address has a space or a control character in it. Write it like this: {EXAMPLE}.")
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValidationError(f"This is not a web address. Write it like this: {EXAMPLE}.") from None
+    if _HOST_AND_PORT.fullmatch(value):
+        raise ValidationError(f"The address does not say how to get there. Write http:// or https:// before it, such as http://{value}.")
     if parts.scheme not in {"http", "https"}:
         found = f"It begins with {parts.scheme}:" if parts.scheme else "It has no scheme"
         raise ValidationError(f"{found}; the address must begin with https:// (or http://), {EXAMPLE}.")
@@ -23,10 +39,39 @@ def validate_site_url(value: str) -> None:
         raise ValidationError(
             "The address has a user name or password in it. Take it out: requests are signed with the site's secret instead."
         )
-    if not parts.hostname or port == 0:
+    if not parts.hostname:
         raise ValidationError(f"The address has no host name. Write it like this: {EXAMPLE}.")
+    _validate_port(parts.netloc)
     if parts.query or parts.fragment:
         raise ValidationError("The address has a ? or # part. Leave it out; the sync path is added behind the address.")
+    _validate_destination(parts.hostname)
+
+
+def _validate_port(netloc: str) -> None:
+    _, colon, port = netloc.rpartition("]")[2].rpartition(":")
+    if colon and port and not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+        raise ValidationError(f"There is no port {port[:20]}: a port is a number from 1 to 65535. Leave it out for the usual one.")
+
+
+def _validate_destination(host: str) -> None:
+    """Only where the host is an IP address: what a name leads to is known when a request is sent, and checked then."""
+    address = _as_ip(host)
+    for rule in _address_rules:
+        reason = rule(address) if address else None
+        if reason:
+            raise ValidationError(f"{reason}. Give another address, or take the network out of that setting.")
+
+
+def _as_ip(host: str) -> str | None:
+    """The IP address that a host is, in any of the spellings that a connection takes: 2852039166 is 169.254.169.254."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, UnicodeEncodeError):
+        return None
 
 
 def validate_sync_path(value: str) -> None:

@@ -30,6 +30,9 @@ class HubAdminSite(UnfoldAdminSite):
             path("actions/sync-all/", self.admin_view(views.sync_all), name="sync_all"),
             path("actions/sync-user/", self.admin_view(views.sync_user), name="sync_user"),
             path("actions/cancel-run/", self.admin_view(views.cancel_run), name="cancel_run"),
+            path("actions/resume-run/", self.admin_view(views.resume_run), name="resume_run"),
+            path("actions/pause-site/", self.admin_view(views.pause_site), name="pause_site"),
+            path("actions/probe-site/", self.admin_view(views.probe_site), name="probe_site"),
             path("actions/resume-site/", self.admin_view(views.resume_site), name="resume_site"),
         ]
 

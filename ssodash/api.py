@@ -12,6 +12,7 @@ from ninja.openapi.views import openapi_json
 
 import sites.api
 import sync.api
+import sync.site_api
 import users.api
 from ssodash.jsonapi import errors
 from ssodash.jsonapi.auth import may
@@ -79,4 +80,5 @@ api.add_decorator(at_the_door, mode="view")
 api.add_decorator(under_its_name)
 api.add_router("/users", users.api.build_router(sync.api.results))
 api.add_router("/sites", sites.api.router)
+api.add_router("/sites", sync.site_api.router)
 api.add_router("/sync", sync.api.router)

@@ -77,7 +77,8 @@ def _numbers(request: HttpRequest) -> dict[str, Any]:
         "here": reverse("admin:index") + (f"?{urlencode(where)}" if where else ""),
         "may_sync": user.has_perm(views.MAY_SYNC),
         "may_cancel": user.has_perm(views.MAY_CANCEL),
-        "may_resume": user.has_perm(views.MAY_RESUME),
+        "may_control": user.has_perm(views.MAY_CONTROL),
+        "sees_deliveries": user.has_perm("sync.view_delivery"),
         "may_add_site": user.has_perm("sites.add_connectedsite"),
         "may_add_user": user.has_perm("users.add_userprofile"),
     }

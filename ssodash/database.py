@@ -13,6 +13,9 @@ REMEDY = (
     "(on Supabase: the direct or session-pooler address, port 5432), or use `make run`, which starts an embedded PostgreSQL."
 )
 
+NOTICED_WITHIN_A_MINUTE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""libpq's options: seconds of silence before it asks, between questions, how many; milliseconds that data may stay unconfirmed."""
+
 
 def from_environment() -> dict[str, Any]:
     """Django's settings for the database. Raises ImproperlyConfigured, naming the remedy, when none can be had."""
@@ -33,6 +36,9 @@ def from_environment() -> dict[str, Any]:
         raise ImproperlyConfigured(f"DATABASE_URL names no database: what follows the last / is missing. {REMEDY}")
     config.setdefault("OPTIONS", {})
     config["OPTIONS"].setdefault("connect_timeout", 10)
+    # A server that vanishes (failover, a dead machine) says no farewell. Without these, whoever waits for it does so for hours.
+    for option, value in NOTICED_WITHIN_A_MINUTE.items():
+        config["OPTIONS"].setdefault(option, value)
     # The triggers read it: a change by a process that pushes what it saves is left to that process for a moment.
     config["OPTIONS"]["application_name"] = "ssodash-push" if choice("SYNC_ON_SAVE", "push", ["push", "queue"]) == "push" else "ssodash"
     config["CONN_MAX_AGE"] = 60

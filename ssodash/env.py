@@ -1,5 +1,6 @@
 """Read settings from the environment; a wrong value is an error that names the variable and the remedy."""
 
+import ipaddress
 import os
 from collections.abc import Sequence
 
@@ -57,3 +58,16 @@ def words(name: str, default: Sequence[str]) -> list[str]:
     if raw is None:
         return list(default)
     return [word.strip() for word in raw.split(",") if word.strip()]
+
+
+def networks(name: str, default: Sequence[str]) -> list[str]:
+    """A comma-separated list of networks. Raises ImproperlyConfigured naming the one that is none."""
+    given = words(name, default)
+    for text in given:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name}: {text!r} is not a network. Write networks like 169.254.0.0/16, several with commas between them."
+            ) from None
+    return given

@@ -1,5 +1,6 @@
 """Say in one line, and without a traceback, what is wrong with the settings or the database."""
 
+import json
 import os
 import re
 import sys
@@ -38,14 +39,16 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
-def report(error: BaseException) -> int | None:
-    """Write the line to stderr and give the exit status; None when the error is not one to be explained."""
+def report(error: BaseException, *, as_json: bool = False) -> int | None:
+    """Write the line to stderr (or, for a program that asked for a JSON document, one on stdout) and give the exit status; None when the
+    error is not one to be explained."""
     explained = explain(error)
     if explained is None:
         return None
     line, status = explained
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    stream = sys.stdout if as_json else sys.stderr
+    stream.write((json.dumps({"error": line}, indent=2, ensure_ascii=False) if as_json else line) + "\n")
+    stream.flush()
     return status
 
 

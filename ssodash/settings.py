@@ -8,7 +8,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from ssodash import database
-from ssodash.env import choice, env, flag, integer, number, words
+from ssodash.env import choice, env, flag, integer, networks, number, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_env(str(BASE_DIR / ".env"))
@@ -44,6 +44,8 @@ SYNC_PUSH_MAX = integer("SYNC_PUSH_MAX", 300, low=1, high=10_000)
 """A transaction that owes more deliveries than this leaves them to the worker."""
 SYNC_LOG_DAYS = integer("SYNC_LOG_DAYS", 400, low=1, high=36_500)
 """How many days the log keeps an attempt."""
+SYNC_LOG_ROWS = integer("SYNC_LOG_ROWS", 0, low=0, high=100_000_000_000)
+"""How many attempts the log keeps at the most; 0 for any number."""
 SYNC_SWEEP_SECONDS = number("SYNC_SWEEP_SECONDS", 3, low=0.2, high=10)
 """How often the worker looks for changes that nothing woke it for."""
 SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 800, low=1, high=5_000)
@@ -51,7 +53,7 @@ SYNC_WORKER_IN_FLIGHT = integer("SYNC_WORKER_IN_FLIGHT", 800, low=1, high=5_000)
 SYNC_WORKER_SILENT_SECONDS = 30
 """After so many seconds without a sign of life a worker counts as gone."""
 SYNC_CONNECT_TIMEOUT = number("SYNC_CONNECT_TIMEOUT", 5, low=0.1, high=60)
-SYNC_BLOCKED_NETWORKS = words("SYNC_BLOCKED_NETWORKS", ["169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8"])
+SYNC_BLOCKED_NETWORKS = networks("SYNC_BLOCKED_NETWORKS", ["169.254.0.0/16", "fe80::/10", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8"])
 """Networks that no request may go to (by default those of cloud metadata services and of no single machine)."""
 
 # --- Django ----------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class RunPart(Answer):
     succeeded: int
     failed: int
     left_owed: int
-    finished: bool
+    finished: bool = Field(description="Nothing more is to come here; look at failed and leftOwed for whether all was delivered.")
 
 
 class RunOut(Answer):
@@ -78,7 +78,7 @@ class RunOut(Answer):
     succeeded: int
     failed: int
     left_owed: int = Field(description="Not sent by the run, because a site is in quarantine, say: the worker delivers them.")
-    percent: int
+    percent: int = Field(description="How far it is; once it is over, how much of it was delivered: 100 only where all was.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -92,6 +92,10 @@ class RunCancelled(Answer):
     message: str
     run_id: uuid.UUID
     state: RunState
+
+
+class RunResumed(RunCancelled):
+    """What came of resuming a run."""
 
 
 class StatusQuery(Query):
@@ -186,10 +190,10 @@ def read_run(request: HttpRequest, run_id: RunId) -> RunOut:
                 total=part.total,
                 succeeded=part.succeeded,
                 failed=part.failed,
-                left_owed=part.left_owed,
+                left_owed=part.unsettled if part.finished or progress.is_over else 0,
                 finished=part.finished,
             )
-            for part in run.parts.select_related("site").order_by("site_id")
+            for part in progress.parts
         ],
     )
 
@@ -203,6 +207,16 @@ def cancel_run(request: HttpRequest, run_id: RunId) -> RunCancelled:
     message = operations.cancel_run(run)
     run.refresh_from_db()
     return RunCancelled(success=run.state == SyncRun.State.CANCELLED, message=message, run_id=run.public_id, state=run.state)
+
+
+@router.post(
+    "/runs/{runId}/resume", auth=may("sync.change_syncrun"), response={200: RunResumed, READ_ERRORS: Error}, summary="Resume a run"
+)
+def resume_run(request: HttpRequest, run_id: RunId) -> RunResumed:
+    """Goes on where the run was cancelled, at each site. `runId` is another one where a run over the same is under way."""
+    resumed = operations.resume_run(_run(run_id))
+    run = resumed.run
+    return RunResumed(success=resumed.is_new, message=resumed.message, run_id=run.public_id, state=run.state)
 
 
 def results(user_id: str) -> list[SiteResult]:
@@ -242,12 +256,9 @@ def _without_sites(user_id: str) -> status.UserStatus:
 
 def _run(run_id: str) -> SyncRun:
     try:
-        run = SyncRun.objects.filter(public_id=uuid.UUID(run_id)).first()
-    except ValueError:
-        run = None
-    if run is None:
-        raise HttpError(404, f"There is no run {run_id[:100]!r}: give the runId that POST /api/sync/all-users answered with.")
-    return run
+        return operations.find_run(run_id)
+    except operations.UnknownRun:
+        raise HttpError(404, f"There is no run {run_id[:100]!r}: give the runId that POST /api/sync/all-users answered with.") from None
 
 
 def _actor(request: HttpRequest) -> str:

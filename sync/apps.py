@@ -8,4 +8,8 @@ class SyncConfig(AppConfig):
     verbose_name = "Sync"
 
     def ready(self) -> None:
-        from sync import checks, signals  # noqa: F401  (importing them connects them)
+        from sites.validators import refuse_addresses_by
+        from sync import signals  # noqa: F401  (importing it connects it)
+        from sync.transport import egress
+
+        refuse_addresses_by(egress.blocked)

@@ -20,46 +20,53 @@ with target as materialized (
     ) t
     left join user_profiles u using (user_id)
 ), pair as materialized (
-    select t.user_id, t.alive, t.version, s.id as site_id, s.is_active as site_active, s.epoch,
-        case when t.alive and user_sync_in_scope(t.is_active, t.role, s.roles) then 'upsert' else 'delete' end as action
+    -- What this statement sees of each delivery. Where another transaction changes one before this one gets at it, it stays as that one
+    -- left it, and its user is looked at again.
+    select t.user_id, t.alive, t.version, s.id as site_id, s.is_active as site_active, s.epoch, p.action, d.id as delivery_id,
+        d.wanted_version, row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) as seen,
+        d.id is not null and p.action = 'delete' and d.status <> 'in_progress' and (d.attempted_version is null
+            or (not t.alive and d.status = 'success' and d.acked_action = 'delete' and d.acked_epoch = s.epoch)) as forgettable,
+        p.action <> d.wanted_action
+            or (p.action = 'upsert' and d.wanted_version < t.version)
+            or (d.status = 'success'
+                and (d.acked_epoch <> s.epoch or d.acked_action <> d.wanted_action or d.acked_version < d.wanted_version))
+            or (d.status = 'failed' and (%(retry_failed)s or d.attempted_epoch <> s.epoch)) as changes,
+        -- Another action needs a higher version: a request of before that arrives late must not undo it.
+        p.action <> d.wanted_action and t.version <= greatest(d.wanted_version, d.attempted_version) as needs_version,
+        case when d.acked_epoch <> s.epoch and d.status = 'success' then 1 else 0 end as resend
     from target t cross join connected_sites s
+    cross join lateral (
+        select case when t.alive and user_sync_in_scope(t.is_active, t.role, s.roles) then 'upsert' else 'delete' end as action
+    ) p
+    left join user_sync_delivery d on d.site_id = s.id and d.user_id = t.user_id
     where %(site_ids)s::bigint[] is null or s.id = any (%(site_ids)s::bigint[])
 ), forgotten as (
     -- Nothing was ever sent, or the removal is acknowledged and the row is gone: nothing is left to remember.
     delete from user_sync_delivery d using pair p
-    where d.site_id = p.site_id and d.user_id = p.user_id and p.action = 'delete' and d.status <> 'in_progress'
-        and (d.attempted_version is null
-            or (not p.alive and d.status = 'success' and d.acked_action = 'delete' and d.acked_epoch = p.epoch))
+    where d.id = p.delivery_id and p.forgettable
+        and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) is not distinct from p.seen
+    returning d.id
 ), changed as (
     update user_sync_delivery d set
         wanted_action = p.action,
-        wanted_version = greatest(p.version, d.wanted_version),
+        wanted_version = case when p.needs_version and p.action = 'delete' then nextval('user_sync_version_seq')
+            else greatest(p.version, d.wanted_version) end,
         wanted_generation = d.wanted_generation + p.resend,
         status = case when d.status = 'in_progress' then d.status
             when p.resend = 0 and p.action = 'upsert' and d.acked_action = 'upsert' and d.attempted_action = 'upsert'
-                and d.acked_version >= p.version and d.acked_generation >= d.wanted_generation and d.acked_epoch = p.epoch then 'success'
+                and d.acked_version >= greatest(p.version, d.wanted_version) and d.acked_generation >= d.wanted_generation
+                and d.acked_epoch = p.epoch then 'success'
             else 'pending' end,
         tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s, run_id = null
-    from (
-        -- The same version under another action, or after a move of the site, is new content and needs a new message id.
-        select p.*, d.id as delivery_id, case
-            when p.action <> d.wanted_action and p.version <= greatest(d.wanted_version, d.attempted_version) then 1
-            when d.acked_epoch <> p.epoch and d.status = 'success' then 1
-            else 0 end as resend
-        from pair p join user_sync_delivery d on d.site_id = p.site_id and d.user_id = p.user_id
-        where p.action <> d.wanted_action
-            or (p.action = 'upsert' and d.wanted_version < p.version)
-            or (d.status = 'success' and d.acked_epoch <> p.epoch)
-            or (d.status = 'failed' and (%(retry_failed)s or d.attempted_epoch <> p.epoch))
-    ) p
-    where d.id = p.delivery_id and (p.action = 'upsert' or d.attempted_version is not null)
+    from pair p
+    where d.id = p.delivery_id and p.changes and not p.forgettable
+        and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) is not distinct from p.seen
     returning d.id
 ), added as (
     insert into user_sync_delivery as d (user_id, site_id, wanted_action, wanted_version, cause, actor)
     select p.user_id, p.site_id, 'upsert', p.version, %(cause)s, %(actor)s
     from pair p
-    where p.action = 'upsert' and p.site_active
-        and not exists (select from user_sync_delivery e where e.site_id = p.site_id and e.user_id = p.user_id)
+    where p.action = 'upsert' and p.site_active and p.delivery_id is null
     on conflict (site_id, user_id) do update set
         wanted_action = 'upsert', wanted_version = excluded.wanted_version, next_attempt_at = now(),
         status = case when d.status = 'in_progress' then d.status else 'pending' end
@@ -68,9 +75,12 @@ with target as materialized (
 )
 select
     (select count(*) from changed) + (select count(*) from added) as owed,
-    -- A live user below the version of its own removal: deleted and inserted by two overlapping transactions.
-    (select array_agg(distinct p.user_id) from pair p join user_sync_delivery d on d.site_id = p.site_id and d.user_id = p.user_id
-        where p.alive and p.version < d.wanted_version) as overtaken
+    -- Users below the version of their own removal: back in a site's scope, or deleted and inserted by two overlapping transactions.
+    (select array_agg(distinct p.user_id) from pair p
+        where p.action = 'upsert' and (p.needs_version or p.version < p.wanted_version)) as overtaken,
+    (select array_agg(distinct p.user_id) from pair p
+        where (p.forgettable or p.changes) and not exists (select from forgotten f where f.id = p.delivery_id)
+            and not exists (select from changed c where c.id = p.delivery_id)) as again
 """
 
 TAKE = """
@@ -111,21 +121,27 @@ def owe(
     `users` are public ids, each with the version of its removal where one is known. Must run inside a transaction
     when the caller takes the users from the outbox. Equal or older states change nothing.
     """
-    pairs = sorted(users, key=lambda pair: pair[0])
-    parameters: dict[str, Any] = {
-        "user_ids": [user_id for user_id, _ in pairs],
-        "removal_versions": [version for _, version in pairs],
-        "site_ids": None if site_ids is None else list(site_ids),
-        "cause": cause,
-        "actor": actor,
-        "retry_failed": retry_failed,
-    }
+    removals = sorted(users, key=lambda pair: pair[0])
+    total = 0
     with connection.cursor() as cursor:
-        cursor.execute(OWE, parameters)
-        owed, overtaken = cursor.fetchone()
-        if overtaken:
-            cursor.execute("update user_profiles set version = -1 where user_id = any (%s)", [overtaken])
-    return int(owed)
+        while removals:
+            parameters: dict[str, Any] = {
+                "user_ids": [user_id for user_id, _ in removals],
+                "removal_versions": [version for _, version in removals],
+                "site_ids": None if site_ids is None else list(site_ids),
+                "cause": cause,
+                "actor": actor,
+                "retry_failed": retry_failed,
+            }
+            cursor.execute(OWE, parameters)
+            owed, overtaken, again = cursor.fetchone()
+            total += int(owed)
+            if overtaken:
+                cursor.execute("update user_profiles set version = -1 where user_id = any (%s)", [overtaken])
+            # Another transaction was faster. The rows are locked by now, so this ends.
+            left = set(again or ())
+            removals = [pair for pair in removals if pair[0] in left]
+    return total
 
 
 @retried_on_deadlock

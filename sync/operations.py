@@ -1,27 +1,23 @@
 """What a person can do. Pages, admin actions, the API, commands and SQL-started runs all end here."""
 
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
 
 from sites.models import ConnectedSite
-from sync import fanout, quarantine, reconcile, runs, status, tasks_queue
-from sync.deliver.leases import free_lost
+from sync import reconcile, restore, runs, status, tasks_queue
+from sync.carry import run_here as run_here
+from sync.carry import start_here as start_here
 from sync.deliver.push import push
-from sync.deliver.sender import Sender
-from sync.models import Delivery, OutboxEntry, RunSite, SiteHealth, SyncRun, UserSyncLog
+from sync.models import Delivery, RunSite, SyncRun, UserSyncLog
 from sync.resend import resend
 from users.models import UserProfile
 
 ANSWER_LOOK = 0.05
 """Seconds between two looks whether the answers to another process's requests are in."""
-LOST_EVERY = 2.0
-"""Seconds between two looks for leases whose holder ended."""
-PUSHED_WITHIN = 2.0
-"""Seconds after which the outbox holds no change any more that is its writer's to push."""
 
 
 class UnknownUser(LookupError):
@@ -30,6 +26,10 @@ class UnknownUser(LookupError):
 
 class UnknownSite(LookupError):
     """No site has this name."""
+
+
+class UnknownRun(LookupError):
+    """No run has this public id."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def _result(user_id: str, owed: int, sites: int) -> UserSyncResult:
     state = status.of_user(user_id)
     rows = state.sites if state else []
     failed = [row.display_name for row in rows if row.status == "failed"]
-    waiting = [row.display_name for row in rows if row.status in {"pending", "in_progress"}]
+    waiting = [row.display_name for row in rows if row.status in {"pending", "in_progress"} and not row.is_paused]
+    paused = [f"{row.display_name} {row.wait.clause}." for row in rows if row.wait and row.is_paused]
     if not sites:
         message = "Nothing was sent: no site is active. Connect a site first."
     elif not owed:
@@ -103,18 +104,22 @@ def _result(user_id: str, owed: int, sites: int) -> UserSyncResult:
             message += f" Still pending at {', '.join(waiting)}."
     elif waiting:
         message = f"Pending at {', '.join(waiting)}: it is tried again by itself."
+    elif owed > len(paused):
+        message = f"Sent to {status.count(owed - len(paused), 'site')}: {'in sync there' if paused else 'all in sync'}."
     else:
-        message = f"Sent to {owed} {'site' if owed == 1 else 'sites'}: all in sync."
-    return UserSyncResult(user_id, bool(owed) and not failed and not waiting, message, rows)
+        message = "Nothing was sent."
+    done = bool(owed) and not (failed or waiting or paused)
+    return UserSyncResult(user_id, done, " ".join([message, *paused]), rows)
 
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run that was started or joined, and what to tell the person."""
+    """A run that was started or joined, and what to tell the person. `as_asked`: nothing failed, nothing waits for more than its turn."""
 
     run: SyncRun
     is_new: bool
     message: str
+    as_asked: bool = True
 
 
 def sync_all(*, cause: str, actor: str = "", sites: Sequence[ConnectedSite] | None = None, only_pending: bool = False) -> StartedRun:
@@ -129,25 +134,32 @@ def sync_users(user_ids: Sequence[str], *, cause: str, actor: str = "", sites: S
     if _size(started.run) > settings.SYNC_PUSH_MAX:
         return started
     run = run_here(started.run, ends=time.monotonic() + settings.SYNC_PUSH_DEADLINE)
-    return StartedRun(run, True, describe(run))
+    parts = list(run.parts.all())
+    return StartedRun(run, True, describe(run), bool(parts) and all(0 < part.total <= part.succeeded for part in parts))
 
 
 def _started(run: SyncRun, is_new: bool) -> StartedRun:
     size = _size(run)
     if not is_new:
-        return StartedRun(run, False, f"A run over the same sites is under way already; it goes on ({size:,} deliveries).")
+        return StartedRun(run, False, f"A run over the same sites is under way already; it goes on ({size:,} deliveries).", False)
     if not run.parts.exists():
         _close_empty(run)
-        return StartedRun(run, True, "Nothing to send: no site is active. Connect a site first.")
+        return StartedRun(run, True, "Nothing to send: no site is active. Connect a site first.", False)
     if not size and run.scope != SyncRun.Scope.ALL:
-        return _queued(run, "Everything is in sync: there is nothing to send.")
-    warning = "" if status.worker_alive() else " No worker is running: start one with `manage.py sync_worker`."
-    return _queued(run, f"Sync started: {size:,} deliveries to {run.parts.count()} sites.{warning}")
+        if run.state == SyncRun.State.FINISHED:
+            return StartedRun(run, True, "Everything is in sync: there is nothing to send.")
+        return _queued(run, "Sync started: what the sites should have is compared with what they acknowledged, and what differs is sent.")
+    warnings = status.who_waits([part.site for part in run.parts.filter(total__gt=0).select_related("site")])
+    if not status.worker_alive():
+        warnings += ["No worker is running: start one with `manage.py sync_worker`."]
+    return _queued(
+        run, f"Sync started: {status.count(size, 'delivery', 'deliveries')} to {status.count(run.parts.count(), 'site')}.", warnings
+    )
 
 
-def _queued(run: SyncRun, message: str) -> StartedRun:
+def _queued(run: SyncRun, message: str, warnings: Sequence[str] = ()) -> StartedRun:
     tasks_queue.defer_feed(run.pk)
-    return StartedRun(run, True, message)
+    return StartedRun(run, True, " ".join([message, *warnings]), not warnings)
 
 
 def _close_empty(run: SyncRun) -> None:
@@ -160,124 +172,92 @@ def _size(run: SyncRun) -> int:
     return sum(RunSite.objects.filter(run=run).values_list("total", flat=True))
 
 
-def start_here(
-    *,
-    cause: str,
-    actor: str = "",
-    user_ids: Sequence[str] | None = None,
-    sites: Sequence[ConnectedSite] | None = None,
-    only_pending: bool = False,
-) -> tuple[SyncRun, bool]:
-    """Starts a run for the caller to carry out by `run_here`, or joins the one under way over the same; returns it and whether it is new.
-
-    Without a worker nothing else would fan out what changed before, so this does.
-    """
-    ends = time.monotonic() + PUSHED_WITHIN
-    while fanout.fan_out(user_ids=user_ids) or (user_ids is None and OutboxEntry.objects.exists() and time.monotonic() < ends):
-        time.sleep(0.02)  # what is left belongs to a process that is about to push it, for a moment
-    scope = SyncRun.Scope.PENDING if only_pending else SyncRun.Scope.ALL if user_ids is None else SyncRun.Scope.USERS
-    return runs.start(cause=cause, actor=actor, scope=scope, user_ids=user_ids, sites=sites)
-
-
-def run_here(run: SyncRun, *, ends: float | None = None, on_step: Callable[[SyncRun], None] | None = None) -> SyncRun:
-    """Feeds and delivers a run in this process, until it is over or `ends` (of `time.monotonic`) has come; a worker goes on then.
-
-    Where another process feeds the run, this one helps to deliver, and takes over should the other end. `on_step` is called several
-    times a second; what it raises ends this process's part.
-    """
-    feeder = runs.Feeder(run)
-    sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT, run_id=run.pk)
-    over = False
-    next_look = time.monotonic() + LOST_EVERY
-    patience = 0.0 if ends is not None else 5.0
-    try:
-        while not over and (ends is None or time.monotonic() < ends):
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + LOST_EVERY
-                free_lost()  # there may be no worker to do it, and the run waits for them
-            elsewhere = feeder.step()
-            if elsewhere:
-                run.refresh_from_db()
-                over = run.state in {SyncRun.State.FINISHED, SyncRun.State.CANCELLED}
-            sender.fill()
-            if sender.idle and not over:
-                time.sleep(0.2 if elsewhere else 0.02)  # what is left is leased by another process: look again soon
-            sender.step(0.05)
-            if on_step:
-                on_step(run)
-    except KeyboardInterrupt:
-        patience = 0.0
-        raise
-    finally:
-        _end(sender, patience)
-        feeder.let_go()
-    run.refresh_from_db()
-    if not over:
-        tasks_queue.defer_feed(run.pk)
-    return run
-
-
-def _end(sender: Sender, patience: float) -> None:
-    try:
-        sender.finish(patience)
-    except KeyboardInterrupt:  # no more waiting; what was answered is still written down
-        sender.finish(0)
-        raise
-
-
 def describe(run: SyncRun) -> str:
-    """What came of a run so far, in a sentence."""
-    parts = list(run.parts.all())
+    """What came of a run so far, in words: also which sites wait with what is left, and why."""
+    parts = list(run.parts.select_related("site").order_by("site_id"))
+    reached = sum(part.succeeded > 0 for part in parts)
     done = sum(part.succeeded for part in parts)
     failed = sum(part.failed for part in parts)
-    left = sum(part.total for part in parts) - done - failed
+    owed_later = run.state == SyncRun.State.CANCELLED  # what it did not come to, nobody owes
+    left = sum(part.unsettled if owed_later else part.total - part.succeeded - part.failed for part in parts)
     if not parts:
         return "Nothing to send: no site is active. Connect a site first."
     if not done and not failed and left <= 0:
         return "Nothing was sent: none of these users belongs to an active site."
-    text = f"{done:,} delivered to {len(parts)} {'site' if len(parts) == 1 else 'sites'}"
+    said = [f"{done:,} delivered to {status.count(reached, 'site')}" if done else "Nothing was delivered"]
     if failed:
-        text += f", {failed:,} failed"
+        said.append(f"{failed:,} failed")
     if left > 0:
-        text += f", {left:,} left to the worker"
-    return text + "."
+        said.append(f"{left:,} left to the worker")
+    waiting = status.who_waits([part.site for part in parts if part.total > part.succeeded + part.failed])
+    return " ".join([f"{', '.join(said)}.", *waiting])
 
 
-def retry_attempts(log_ids: Sequence[int], *, cause: str, actor: str = "") -> str:
-    """Sends again what these log rows are about (each user and site once), the small ones at once. Returns what happened."""
+@dataclass(frozen=True)
+class Retried:
+    """What came of trying attempts again, and whether all of it was delivered."""
+
+    message: str
+    all_delivered: bool
+
+
+def retry_attempts(log_ids: Sequence[int], *, cause: str, actor: str = "") -> Retried:
+    """Sends again what these log rows are about (each user and site once), the small ones at once."""
     ends = time.monotonic() + settings.SYNC_PUSH_DEADLINE
     pairs = sorted(set(UserSyncLog.objects.filter(pk__in=log_ids).values_list("user_id", "site_id")))
     owed = resend(pairs, cause=cause, actor=actor)
     if not owed:
-        return "Nothing was sent: these sites are inactive or gone, or the users do not belong to them."
+        return Retried("Nothing was sent: these sites are inactive or gone, or the users do not belong to them.", False)
     user_ids = sorted({user_id for user_id, _ in pairs})
     if owed <= settings.SYNC_PUSH_MAX:
         push(user_ids, ends=ends)
-    pairs_owed = Delivery.objects.filter(user_id__in=user_ids, site_id__in={site_id for _, site_id in pairs})
-    wanted = set(pairs)
-    states = [d.status for d in pairs_owed if (d.user_id, d.site_id) in wanted]
-    waiting = sum(state in {"pending", "in_progress"} for state in states)
-    failed = sum(state == "failed" for state in states)
-    return f"{owed - waiting - failed} of {owed} delivered, {failed} failed, {waiting} pending."
+    states = [site for user in status.of_pairs(pairs).values() for site in user.sites]
+    waiting = [site for site in states if site.status in {"pending", "in_progress"}]
+    failed = sum(site.status == "failed" for site in states)
+    done = max(0, owed - len(waiting) - failed)
+    why = {site.display_name: f"{site.display_name} {site.wait.clause}." for site in waiting if site.wait}
+    message = f"{done} of {owed} delivered, {failed} failed, {len(waiting)} pending."
+    return Retried(" ".join([message, *list(why.values())[: status.NAMED]]), done == owed)
 
 
 def cancel_run(run: SyncRun) -> str:
     """Stops a run. Returns what happened."""
     if runs.cancel(run):
-        return "The run was cancelled. What it had already queued is still delivered."
+        return "The run was cancelled. What it had already queued is still delivered. It can be resumed."
     return "The run was over already; nothing was cancelled."
 
 
-@transaction.atomic
-def resume_site(site: ConnectedSite) -> str:
-    """Ends a site's quarantine and its wait: what is owed goes out now. Returns what happened."""
-    health = SiteHealth.objects.select_for_update().filter(pk=site.pk).first()
-    if health is None or (health.quarantined_at is None and health.throttled_until is None):
-        return f"{site} is not paused; nothing changed."
-    quarantine.close(health)
-    health.throttled_until = None
-    health.save()
-    return f"{site} receives again: what waited is due now."
+def find_run(text: str) -> SyncRun:
+    """The run of this public id. Raises UnknownRun naming what was given."""
+    try:
+        found = SyncRun.objects.filter(public_id=uuid.UUID(text)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise UnknownRun(f"There is no run {text[:100]!r}: `manage.py sync_runs` lists them.")
+    return found
+
+
+def resume_run(run: SyncRun, *, queue: bool = True) -> StartedRun:
+    """Has a cancelled run go on at each site's cursor, by a worker (or, without `queue`, by the caller's `run_here`). Where a run over the
+    same is under way, that one is returned and goes on."""
+    going_on = runs.resume(run)
+    if going_on is None:
+        run.refresh_from_db()
+        why = "is over" if run.state == SyncRun.State.FINISHED else "was not cancelled and goes on"
+        return StartedRun(run, False, f"The run {why}; nothing was resumed.", False)
+    if going_on != run:
+        return StartedRun(going_on, False, "Another run over the same sites is under way; it goes on, and this one stays cancelled.", False)
+    if not queue:
+        return StartedRun(going_on, True, "The run goes on.")
+    left = sum(max(0, part.total - part.fed) for part in going_on.parts.all())
+    warnings = [] if status.worker_alive() else ["No worker is running: start one with `manage.py sync_worker`."]
+    return _queued(going_on, f"The run goes on: {status.count(left, 'delivery', 'deliveries')} to come.", warnings)
+
+
+def after_restore(floor: int | None = None) -> restore.Restored:
+    """Has every site sent everyone under versions above any that was used before the database was restored from a backup."""
+    return restore.after_restore(floor)
 
 
 def reconcile_sites(sites: Sequence[ConnectedSite] | None = None) -> str:

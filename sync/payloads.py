@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Message:
     version: int
     updated_at: datetime | None
     previous_email: str | None = None
+    encoded: str = field(init=False, repr=False, compare=False)
+    """The object that the site receives, as compact JSON: rendered once, sent and logged."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoded", _encoder(body(self)))
 
 
 def message_id(delivery_id: int, version: int, generation: int) -> str:
@@ -50,12 +57,7 @@ def body(message: Message) -> dict[str, Any]:
     return content
 
 
-def encode(content: Any) -> bytes:
-    """Compact UTF-8 JSON: exactly what is signed and sent."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def digest(message: Message) -> str:
     """A fingerprint of the attributes a site holds, for comparing later; the version is not part of it."""
     attributes = [message.email, message.full_name, message.role, message.is_active, message.action]
-    return hashlib.sha256(encode(attributes)).hexdigest()[:32]
+    return hashlib.sha256(_encoder(attributes).encode()).hexdigest()[:32]

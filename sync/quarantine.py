@@ -3,17 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
-from django.utils import timezone
+from django.db.models.functions import Now
 
-from sync.models import SiteHealth
+from sync import site_history
+from sync.models import SiteEvent, SiteHealth
 from sync.outcomes import Outcome, Verdict
 
 FAILURES = 10
 USERS = 3
+TWICE = 2
 CONNECTION_FAILURES = 3
 SUCCESS_NOTED_EVERY = timedelta(seconds=5)
+WAIT_NOTED_EVERY = timedelta(minutes=1)
+"""A site that asks for a second's wait again and again fills its history with one event, not with thousands."""
 PROBE_EVERY = timedelta(minutes=1)
 
 _FAILING = frozenset({Outcome.TRANSIENT, Outcome.SITE_BROKEN})
@@ -40,13 +45,16 @@ class _Tally:
             self.failures += 1
             self.connection_failures = self.connection_failures + 1 if verdict.connection_failed else 0
             self.last_error = verdict.error
-            if user_id not in self.users:
-                self.users.append(user_id)
+            self.users.append(user_id)
             return
         self.reopened, self.failures, self.connection_failures, self.users = True, 0, 0, []
         self.delivered = self.delivered or verdict.outcome is Outcome.DELIVERED
         if verdict.outcome is Outcome.THROTTLED:
-            self.throttle, self.last_error = verdict.retry_after, verdict.error
+            # Answers to requests that were under way together come in any order.
+            self.throttle, self.last_error = max(self.throttle or 0.0, verdict.retry_after or 0.0), verdict.error
+
+
+_LOOKED_AT = ("site_id", "failures_in_row", "quarantined_at", "confirms_ids", "last_success_at", "clock")
 
 
 def record(results: Iterable[tuple[int, str, Verdict, bool]]) -> None:
@@ -54,20 +62,24 @@ def record(results: Iterable[tuple[int, str, Verdict, bool]]) -> None:
     tallies: dict[int, _Tally] = {}
     for site_id, user_id, verdict, probe in results:
         tallies.setdefault(site_id, _Tally()).add(user_id, verdict, probe)
-    now = timezone.now()
+    # By the database's clock, which every sender compares with: the machines' own may differ.
+    known = list(SiteHealth.objects.filter(site_id__in=tallies).annotate(clock=Now()).values_list(*_LOOKED_AT, named=True))
     # A site that is well and stays well is not written at every settle: its row would be the one that all senders queue for.
-    told = [h.site_id for h in SiteHealth.objects.filter(site_id__in=tallies) if _is_news(h, tallies[h.site_id], now)]
+    told = [health.site_id for health in known if _is_news(health, tallies[health.site_id])]
+    if not told:
+        return
+    now = known[0].clock
     # In key order, so that two settles cannot wait for each other.
     for health in SiteHealth.objects.select_for_update(no_key=True).filter(site_id__in=told).order_by("site_id"):
         _apply(health, tallies[health.site_id], now)
 
 
-def _is_news(health: SiteHealth, tally: _Tally, now: datetime) -> bool:
+def _is_news(health: Any, tally: _Tally) -> bool:
     if tally.failures or tally.throttle is not None or tally.probed or (tally.names_users and not health.confirms_ids):
         return True
     if health.failures_in_row or health.quarantined_at:
         return True
-    return tally.delivered and (health.last_success_at is None or now - health.last_success_at > SUCCESS_NOTED_EVERY)
+    return tally.delivered and (health.last_success_at is None or health.clock - health.last_success_at > SUCCESS_NOTED_EVERY)
 
 
 def _apply(health: SiteHealth, tally: _Tally, now: datetime) -> None:
@@ -75,30 +87,66 @@ def _apply(health: SiteHealth, tally: _Tally, now: datetime) -> None:
     health.failures_in_row = health.failures_in_row * before + tally.failures
     unbroken = before and tally.connection_failures == tally.failures
     health.connection_failures_in_row = (health.connection_failures_in_row if unbroken else 0) + tally.connection_failures
-    known = health.failing_users if before else []
-    health.failing_users = [*known, *(user for user in tally.users if user not in known)][:USERS]
+    health.failing_users = _twice_at_most(health.failing_users if before else [], tally.users)
     health.confirms_ids = health.confirms_ids or tally.names_users
     if tally.delivered:
         health.last_success_at = now
     if tally.last_error:
         health.last_failure_at, health.last_error = now, tally.last_error
     if tally.throttle is not None:
-        health.throttled_until = now + timedelta(seconds=tally.throttle)
+        _wait(health, now + timedelta(seconds=tally.throttle), tally.last_error)
     if health.quarantined_at and tally.reopened:
+        site_history.note(health.site_id, SiteEvent.Kind.REOPENED, reason="The site answered again: what waited is due.")
         close(health)
     elif health.quarantined_at and tally.probed:
-        health.next_probe_at = now + PROBE_EVERY
+        health.next_probe_at = _next_probe(health, now)
     elif not health.quarantined_at and _broken(health):
         health.quarantined_at, health.quarantine_reason, health.next_probe_at = now, tally.last_error, now + PROBE_EVERY
+        site_history.note(health.site_id, SiteEvent.Kind.QUARANTINED, reason=tally.last_error)
     health.save()
 
 
+def _wait(health: SiteHealth, until: datetime, reason: str) -> None:
+    before = health.throttled_until
+    if before is None or until - before > WAIT_NOTED_EVERY:
+        site_history.note(health.site_id, SiteEvent.Kind.THROTTLED, reason=reason)
+    health.throttled_until = until if before is None else max(before, until)
+
+
+def _next_probe(health: SiteHealth, now: datetime) -> datetime:
+    """A minute after the last one was due, not after it ended: a probe may hang for as long as the site's timeout."""
+    began = max(health.next_probe_at or now, now - timedelta(seconds=health.site.timeout))
+    return max(now, began + PROBE_EVERY)
+
+
+def _twice_at_most(known: list[str], users: list[str]) -> list[str]:
+    """The first three users who failed in a row, each as often as it did, up to twice."""
+    failing = list(known)
+    for user in users:
+        if user in failing:
+            if failing.count(user) < TWICE:
+                failing.append(user)
+        elif len(set(failing)) < USERS:
+            failing.append(user)
+    return failing
+
+
 def _broken(health: SiteHealth) -> bool:
-    if health.connection_failures_in_row >= CONNECTION_FAILURES:
+    """Whether the failures in a row speak of the site, and not of a user or two.
+
+    A user's second failure, five seconds after the first, counts for more than a third user's first: few may be owed anything right now,
+    and their third try is minutes away.
+    """
+    users = set(health.failing_users)
+    failed_twice = sum(health.failing_users.count(user) == TWICE for user in users)
+    connections = health.connection_failures_in_row
+    if connections >= CONNECTION_FAILURES or (connections >= TWICE and failed_twice):
+        return True
+    if failed_twice >= USERS:
         return True
     if health.failures_in_row < FAILURES:
         return False
-    return len(health.failing_users) >= USERS or _owed_users(health.site_id) <= len(health.failing_users)
+    return len(users) >= USERS or _owed_users(health.site_id) <= len(users)
 
 
 def _owed_users(site_id: int) -> int:

@@ -42,7 +42,7 @@ def response_text(body: bytes) -> str:
 
 def line(text: str, limit: int = MAX_LINE) -> str:
     """The text on one line of at most `limit` characters, secrets replaced, fit for a PostgreSQL text or jsonb column."""
-    return " ".join(redact(clean(text)).split())[:limit]
+    return " ".join(redact(clean(text)).split())[:limit] if text else ""
 
 
 def clean(text: str) -> str:

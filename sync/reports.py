@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from sites.models import ConnectedSite
+from sync import status
 from sync.models import Action, RunSite, SyncRun, UserSyncLog
 from sync.outcomes import Outcome
 
@@ -26,8 +27,7 @@ MESSAGES = f"select email, user_id, site_id, action from ({PLAN}) p order by use
 
 OPEN = """
 select site_id, count(*) from user_sync_status
-where site_id = any (%(sites)s) and (%(user_ids)s::text[] is null or user_id = any (%(user_ids)s::text[]))
-    and sync_status in ('pending', 'in_progress')
+where site_id = any (%(sites)s) and user_id = any (%(user_ids)s) and sync_status in ('pending', 'in_progress')
 group by site_id
 """
 
@@ -99,19 +99,27 @@ class RunAtSite:
 def run_at_sites(run: SyncRun) -> list[RunAtSite]:
     """One row per site of the run, in the sites' order."""
     parts = list(run.parts.select_related("site").order_by("site_id"))
-    unsettled = [part.site_id for part in parts if part.total > part.succeeded + part.failed]
-    still_open = _still_open(run, unsettled) if unsettled else {}
-    return [_at_site(part, still_open.get(part.site_id, 0)) for part in parts]
+    left = {part.site_id: _unsettled(run, part) for part in parts}
+    still_open = _still_open(run, [site_id for site_id, number in left.items() if number])
+    # What the run did not settle itself may have been settled by another process since: a user who was saved meanwhile, for one.
+    return [
+        RunAtSite(part.site, part.total, part.succeeded, part.failed, min(left[part.site_id], still_open.get(part.site_id, 0)))
+        for part in parts
+    ]
 
 
-def _at_site(part: RunSite, still_open: int) -> RunAtSite:
-    # What the run did not settle itself may have been settled by another process since (a user who was saved meanwhile, for one), or may
-    # never have been owed: a run that was cancelled did not come to it.
-    left = min(part.total - part.succeeded - part.failed, still_open)
-    return RunAtSite(part.site, part.total, part.succeeded, part.failed, max(left, 0))
+def _unsettled(run: SyncRun, part: RunSite) -> int:
+    # What a cancelled run did not come to, nobody owes. One that goes on will come to it.
+    if run.state == SyncRun.State.CANCELLED:
+        return part.unsettled
+    return max(0, part.total - part.succeeded - part.failed)
 
 
 def _still_open(run: SyncRun, site_ids: Sequence[int]) -> dict[int, int]:
+    if not site_ids:
+        return {}
+    if run.user_ids is None:
+        return {site_id: counts.open for site_id, counts in status.counts_by_site().items()}
     with connection.cursor() as cursor:
         cursor.execute(OPEN, {"sites": list(site_ids), "user_ids": run.user_ids})
         return dict(cursor.fetchall())

@@ -8,15 +8,15 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from sites.models import ConnectedSite
 from sync import fanout
 from sync.models import Delivery, RunSite, SyncRun
+from sync.walk import Walk
 
 logger = logging.getLogger(__name__)
 
@@ -25,72 +25,9 @@ WINDOW = 500
 LEASE_SECONDS = 30
 LONG_WAIT = 10
 """Seconds that a run waits for a site which asked for a pause (Retry-After), at the most."""
-
-FEED = """
-with site as (
-    select s.id, s.roles, s.epoch, h.quarantined_at is not null as quarantined
-    from connected_sites s left join user_sync_site_health h on h.site_id = s.id where s.id = %(site)s
-), chunk as materialized (
-    select u.user_id, u.version, user_sync_in_scope(u.is_active, u.role, site.roles) as belongs
-    from user_profiles u cross join site
-    left join user_sync_delivery d on d.site_id = site.id and d.user_id = u.user_id
-    where u.user_id > %(cursor)s and (%(user_ids)s::text[] is null or u.user_id = any (%(user_ids)s::text[]))
-        and (not %(only_pending)s
-            or (user_sync_in_scope(u.is_active, u.role, site.roles)
-                and (d.id is null or d.status <> 'success' or d.wanted_action <> 'upsert' or d.wanted_version < u.version
-                    or d.acked_epoch <> site.epoch))
-            or (not user_sync_in_scope(u.is_active, u.role, site.roles) and d.attempted_version is not null
-                and not (d.wanted_action = 'delete' and d.status = 'success')))
-    order by u.user_id limit %(limit)s
-), upserts as (
-    insert into user_sync_delivery as d (user_id, site_id, wanted_action, wanted_version, cause, actor, run_id)
-    select c.user_id, %(site)s, 'upsert', c.version, %(cause)s, %(actor)s, case when site.quarantined then null else %(run)s::bigint end
-    from chunk c cross join site where c.belongs
-    on conflict (site_id, user_id) do update set
-        wanted_action = 'upsert', wanted_version = greatest(d.wanted_version, excluded.wanted_version),
-        wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = now(),
-        cause = excluded.cause, actor = excluded.actor, run_id = excluded.run_id,
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
-    returning d.id
-), removals as (
-    update user_sync_delivery d set
-        wanted_action = 'delete', wanted_version = greatest(d.wanted_version, c.version), wanted_generation = d.wanted_generation + 1,
-        tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s,
-        run_id = case when site.quarantined then null else %(run)s::bigint end,
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
-    from chunk c cross join site
-    where not c.belongs and d.site_id = %(site)s and d.user_id = c.user_id and d.attempted_version is not null
-    returning d.id
-)
-select (select count(*) from chunk), (select max(user_id) from chunk),
-    (select count(*) from upserts) + (select count(*) from removals), coalesce((select quarantined from site), true)
-"""
-
-LEAVERS = """
-update user_sync_delivery d set wanted_generation = wanted_generation + 1, tries = 0, next_attempt_at = now(), cause = %(cause)s,
-    actor = %(actor)s, run_id = case when %(quarantined)s then null else %(run)s::bigint end, status = 'pending'
-where d.id in (
-    select id from user_sync_delivery e
-    where e.site_id = %(site)s and e.wanted_action = 'delete' and e.status in ('pending', 'failed') and e.attempted_version is not null
-        and not exists (select from user_profiles u where u.user_id = e.user_id)
-        and (%(user_ids)s::text[] is null or e.user_id = any (%(user_ids)s::text[]))
-    order by e.id limit 100000 for no key update skip locked
-)
-"""
-
-TOTALS = """
-update user_sync_run_site r set total = t.n from (
-    select s.id, (select count(*) from user_profiles u left join user_sync_delivery d on d.site_id = s.id and d.user_id = u.user_id
-        where (user_sync_in_scope(u.is_active, u.role, s.roles) or d.attempted_version is not null)
-            and (%(user_ids)s::text[] is null or u.user_id = any (%(user_ids)s::text[]))
-            and (not %(only_pending)s
-                or case when user_sync_in_scope(u.is_active, u.role, s.roles)
-                    then d.id is null or d.status <> 'success' or d.wanted_action <> 'upsert' or d.wanted_version < u.version
-                        or d.acked_epoch <> s.epoch
-                    else not (d.wanted_action = 'delete' and d.status = 'success') end)) as n
-    from connected_sites s
-) t where t.id = r.site_id and r.run_id = %(run)s
-"""
+OPEN_STATES = (SyncRun.State.QUEUED, SyncRun.State.RUNNING)
+END = "\U0010ffff"
+"""A cursor behind every user id: the walk is over, the deliveries may not be."""
 
 
 @transaction.atomic
@@ -106,39 +43,111 @@ def start(
 
     A run of the same scope over the same sites and users that is not over yet is returned instead, so that two clicks are one run.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtext('user_sync_run'))")
-    chosen = list(sites) if sites is not None else list(ConnectedSite.objects.filter(is_active=True))
+    _one_at_a_time()
+    chosen = list(sites if sites is not None else _active_sites())
     wanted = {site.pk for site in chosen}
     only = None if user_ids is None else list(user_ids)
-    if scope != SyncRun.Scope.USERS:
-        for run in SyncRun.objects.filter(state__in=[SyncRun.State.QUEUED, SyncRun.State.RUNNING], scope=scope):
-            if run.user_ids == only and set(run.parts.values_list("site_id", flat=True)) == wanted:
-                return run, False
+    if scope != SyncRun.Scope.USERS and (open_run := _same(scope, only, wanted)):
+        return open_run, False
     run = SyncRun.objects.create(scope=scope, user_ids=only, cause=cause, actor=actor)
     add_parts(run, chosen)
+    if chosen and not run.parts.filter(finished=False).exists():
+        # Nothing to send. Whoever asks the next moment does not join this.
+        run.state, run.started_at, run.finished_at = SyncRun.State.FINISHED, run.created_at, timezone.now()
+        run.save(update_fields=["state", "started_at", "finished_at"])
     return run, True
+
+
+def _same(scope: str, user_ids: list[str] | None, site_ids: set[int]) -> SyncRun | None:
+    """The run over the same that is not over yet."""
+    for run in SyncRun.objects.filter(state__in=OPEN_STATES, scope=scope).prefetch_related("parts"):
+        # Started by SQL and not yet begun, it names no sites: all active ones.
+        its_sites = {part.site_id for part in run.parts.all()} or set(_active_sites().values_list("pk", flat=True))
+        if run.user_ids == user_ids and its_sites == site_ids:
+            return run
+    return None
+
+
+def _active_sites() -> QuerySet[ConnectedSite]:
+    return ConnectedSite.objects.filter(is_active=True)
+
+
+def walk_of(run: SyncRun) -> Walk:
+    """Whom the run walks."""
+    return Walk(run.user_ids, only_outdated=run.scope == SyncRun.Scope.PENDING)
 
 
 def add_parts(run: SyncRun, sites: Sequence[ConnectedSite]) -> None:
     """Gives the run its sites, each with the number of deliveries to expect."""
-    RunSite.objects.bulk_create([RunSite(run=run, site=site) for site in sites], ignore_conflicts=True)
-    with connection.cursor() as cursor:
-        cursor.execute(TOTALS, {"run": run.pk, "user_ids": run.user_ids, "only_pending": run.scope == SyncRun.Scope.PENDING})
+    expected = walk_of(run).expected([site.pk for site in sites])
+    RunSite.objects.bulk_create([_part(run, site, *expected[site.pk]) for site in sites], ignore_conflicts=True)
 
 
+def _part(run: SyncRun, site: ConnectedSite, expected: int, is_exact: bool) -> RunSite:
+    # Where there is certainly nothing to send, nobody need look again.
+    over = is_exact and not expected
+    return RunSite(run=run, site=site, total=expected, finished=over, cursor=END if over else "")
+
+
+@fanout.retried_on_deadlock
+@transaction.atomic
 def cancel(run: SyncRun) -> bool:
     """Stops feeding the run and forgets that what it owes belongs to it; returns False when it was over already.
 
     What is already owed is still delivered: it cannot be known to be unneeded.
     """
-    open_states = [SyncRun.State.QUEUED, SyncRun.State.RUNNING]
-    cancelled = SyncRun.objects.filter(pk=run.pk, state__in=open_states).update(
+    cancelled = SyncRun.objects.filter(pk=run.pk, state__in=OPEN_STATES).update(
         state=SyncRun.State.CANCELLED, finished_at=timezone.now(), lease_token=None, lease_until=None
     )
     if cancelled:
         Delivery.objects.filter(run_id=run.pk, status="pending").update(run_id=None)
     return bool(cancelled)
+
+
+@transaction.atomic
+def resume(run: SyncRun) -> SyncRun | None:
+    """Has a cancelled run go on where it stopped, at each of its sites; returns it, or the run over the same that is under way instead.
+
+    None when there is nothing to resume: it is not cancelled.
+    """
+    _one_at_a_time()
+    run = SyncRun.objects.select_for_update().get(pk=run.pk)
+    if run.state != SyncRun.State.CANCELLED:
+        return None
+    if run.scope != SyncRun.Scope.USERS:
+        site_ids = set(run.parts.values_list("site_id", flat=True))
+        if site_ids and (under_way := _same(run.scope, run.user_ids, site_ids)):
+            return under_way
+    run.state, run.finished_at, run.resumed_at = SyncRun.State.QUEUED, None, timezone.now()
+    run.save(update_fields=["state", "finished_at", "resumed_at"])
+    return run
+
+
+def _one_at_a_time() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(hashtext('user_sync_run'))")
+
+
+# What a paused site, one in quarantine, or one that asked for a long wait, is owed is the worker's: the run does not wait. Nor for a
+# delivery that another operation's failed attempt had put off.
+GIVE_UP = """
+update user_sync_delivery set run_id = null where id in (
+    select d.id from user_sync_delivery d
+    where d.run_id = %(run)s and d.status = 'pending' and d.site_id = any (array(
+        select s.id from connected_sites s join user_sync_site_health h on h.site_id = s.id
+        where h.quarantined_at is not null or h.paused_at is not null or not s.is_active
+            or h.throttled_until > now() + make_interval(secs => %(wait)s)))
+    union all
+    -- By user_sync_delivery_due: what is due now is not read.
+    select d.id from user_sync_run_site r
+    join user_sync_delivery d on d.site_id = r.site_id and d.run_id = r.run_id and d.status = 'pending'
+        and d.next_attempt_at > now() + make_interval(secs => %(wait)s)
+    where r.run_id = %(run)s and not r.finished
+)
+"""
+# The total was an estimate made before the walk.
+FED = "update user_sync_run_site set cursor = %(cursor)s, fed = fed + %(owed)s, total = greatest(total, fed + %(owed)s) where id = %(part)s"
+FED_ALL = "update user_sync_run_site set cursor = %(cursor)s, fed = fed + %(owed)s, total = fed + %(owed)s where id = %(part)s"
 
 
 @dataclass
@@ -149,6 +158,7 @@ class Feeder:
 
     def __post_init__(self) -> None:
         self._token = uuid.uuid4()
+        self._walk = walk_of(self.run)
 
     def take(self) -> bool:
         """Takes the run's lease; False when another process feeds it, or it is over."""
@@ -162,14 +172,14 @@ class Feeder:
             taken: bool = cursor.rowcount == 1
             if taken and self.run.started_at is None and not self.run.parts.exists():
                 # Started by SQL, which names no sites: all active ones.
-                add_parts(self.run, list(ConnectedSite.objects.filter(is_active=True)))
+                add_parts(self.run, list(_active_sites()))
         return taken
 
     def step(self) -> bool:
         """Owes the next users where there is room, and renews the lease; returns whether the run is over (or another's)."""
         if not self.take():
             return True
-        parts = list(self.run.parts.filter(finished=False).order_by("site_id"))
+        parts = list(self.run.parts.filter(finished=False).select_related("site").order_by("site_id"))
         outstanding = self._outstanding()
         for part in parts:
             self._advance(part, outstanding.get(part.site_id, 0))
@@ -184,21 +194,16 @@ class Feeder:
         """Gives the lease up, so that another process can go on at once."""
         SyncRun.objects.filter(pk=self.run.pk, lease_token=self._token).update(lease_token=None, lease_until=None)
 
+    @fanout.retried_on_deadlock
     def _outstanding(self) -> dict[int, int]:
         with connection.cursor() as cursor:
-            cursor.execute(
-                # What a site in quarantine, or one that asked for a long wait, is owed is the worker's to deliver: the run does not wait.
-                "update user_sync_delivery d set run_id = null from user_sync_site_health h, connected_sites s"
-                " where d.run_id = %s and h.site_id = d.site_id and s.id = d.site_id"
-                " and (h.quarantined_at is not null or not s.is_active or h.throttled_until > now() + make_interval(secs => %s))"
-                " and d.status = 'pending'",
-                [self.run.pk, LONG_WAIT],
-            )
+            cursor.execute(GIVE_UP, {"run": self.run.pk, "wait": LONG_WAIT})
             cursor.execute("select site_id, count(*) from user_sync_delivery where run_id = %s group by site_id", [self.run.pk])
             return dict(cursor.fetchall())
 
     def _advance(self, part: RunSite, outstanding: int) -> None:
-        if part.cursor == END:
+        # A site that was deactivated meanwhile is owed nothing more; activated again, it catches up by itself.
+        if part.cursor == END or not part.site.is_active:
             if not outstanding:
                 self._finish(part)
             return
@@ -207,44 +212,31 @@ class Feeder:
         self._feed(part, WINDOW - outstanding)
 
     @fanout.retried_on_deadlock
+    @transaction.atomic
     def _feed(self, part: RunSite, limit: int) -> None:
-        parameters: dict[str, Any] = {
-            "run": self.run.pk,
-            "site": part.site_id,
-            "cursor": part.cursor,
-            "limit": limit,
-            "user_ids": self.run.user_ids,
-            "only_pending": self.run.scope == SyncRun.Scope.PENDING,
-            "cause": self.run.cause,
-            "actor": self.run.actor,
-        }
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(FEED, parameters)
-            count, last, _, quarantined = cursor.fetchone()
-            if count < limit:
-                last = END
-                cursor.execute(LEAVERS, {**parameters, "quarantined": quarantined})
-                if cursor.rowcount:
-                    cursor.execute("update user_sync_run_site set total = total + %s where id = %s", [cursor.rowcount, part.pk])
-            RunSite.objects.filter(pk=part.pk).update(cursor=last)
+        with connection.cursor() as cursor:
+            # Held until the commit, so that neither a cancellation nor another feeder comes in between.
+            cursor.execute(
+                "select from user_sync_run where id = %s and state = 'running' and lease_token = %s for no key update",
+                [self.run.pk, self._token],
+            )
+            if not cursor.rowcount:
+                return
+            owed, reached = self._walk.owe_next(
+                part.site_id, part.cursor, limit, run_id=self.run.pk, cause=self.run.cause, actor=self.run.actor
+            )
+            if reached is not None:
+                cursor.execute(FED, {"part": part.pk, "cursor": reached, "owed": owed})
+            else:
+                cursor.execute(FED_ALL, {"part": part.pk, "cursor": END, "owed": owed})
             cursor.execute("select pg_notify('user_sync', 'due')")
 
     def _finish(self, part: RunSite) -> None:
-        with connection.cursor() as cursor:
-            # What another operation took over, or a quarantined site still waits for, is owed, not lost. The total was an estimate
-            # made before the walk: users who came or went meanwhile correct it.
-            cursor.execute(
-                "update user_sync_run_site set finished = true, left_owed = greatest(0, total - succeeded - failed),"
-                " total = greatest(total, succeeded + failed) where id = %s",
-                [part.pk],
-            )
-
-
-END = "\U0010ffff"
-"""A cursor behind every user id: the walk is over, the deliveries may not be."""
+        # What another operation took over, or a site that cannot be sent to still waits for, is owed, not lost.
+        RunSite.objects.filter(pk=part.pk).update(finished=True, total=F("fed"))
 
 
 def waiting() -> list[int]:
     """Keys of runs that nobody feeds: new ones, and those whose process ended."""
     unheld = Q(lease_until=None) | Q(lease_until__lt=timezone.now())
-    return list(SyncRun.objects.filter(unheld, state__in=[SyncRun.State.QUEUED, SyncRun.State.RUNNING]).values_list("pk", flat=True))
+    return list(SyncRun.objects.filter(unheld, state__in=OPEN_STATES).values_list("pk", flat=True))

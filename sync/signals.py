@@ -50,7 +50,7 @@ class Batch:
 def push_changes(user_ids: list[str], who: Origin) -> None:
     """Fans out and pushes these users now, within the push deadline. What is too much, or not done by then, is the worker's."""
     sites = ConnectedSite.objects.filter(is_active=True).count()
-    if settings.SYNC_ON_SAVE != "push" or not sites or len(user_ids) * sites > settings.SYNC_PUSH_MAX:
+    if not sites or len(user_ids) * sites > settings.SYNC_PUSH_MAX:
         return
     ends = time.monotonic() + settings.SYNC_PUSH_DEADLINE
     fan_out(user_ids=user_ids, cause=who.cause, actor=who.actor)
@@ -60,8 +60,8 @@ def push_changes(user_ids: list[str], who: Origin) -> None:
 @receiver([post_save, post_delete], sender=UserProfile, dispatch_uid="sync-push")
 def remember(sender: type[UserProfile], instance: UserProfile, using: str, raw: bool = False, **_: Any) -> None:
     """Puts the user into its transaction's batch."""
-    if raw:
-        return
+    if raw or settings.SYNC_ON_SAVE != "push":
+        return  # a queued change costs the writer nothing here: the trigger's NOTIFY wakes the worker
     connection = connections[using]
     batch: Batch | None = getattr(connection, "sync_batch", None)
     if batch is None or batch.pushed or not batch.waits_on(connection):

@@ -1,8 +1,7 @@
 """What the buttons of pages do: POST only, each behind a permission, answered in place by htmx or by a redirect with a message."""
 
 from collections.abc import Callable
-from functools import wraps
-from uuid import UUID
+from functools import partial, wraps
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -15,12 +14,12 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from sites.models import ConnectedSite
-from sync import operations, status
+from sync import operations, site_control, status
 from sync.models import SyncRun
 
 MAY_SYNC = "sync.change_delivery"
 MAY_CANCEL = "sync.change_syncrun"
-MAY_RESUME = "sites.change_connectedsite"
+MAY_CONTROL = "sites.change_connectedsite"
 CAUSE = "admin"
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -46,7 +45,7 @@ def button(permission: str) -> Callable[[View], View]:
 def sync_all(request: HttpRequest) -> HttpResponse:
     """Sync All Users: everyone to all active sites."""
     started = operations.sync_all(cause="sync_all", actor=request.user.get_username())
-    return said(request, started.message, good=started.is_new)
+    return said(request, started.message, good=started.as_asked)
 
 
 @button(MAY_SYNC)
@@ -69,22 +68,52 @@ def sync_user(request: HttpRequest) -> HttpResponse:
 @button(MAY_CANCEL)
 def cancel_run(request: HttpRequest) -> HttpResponse:
     """Stops a run (`run`, its public id)."""
-    try:
-        run = SyncRun.objects.filter(public_id=UUID(request.POST.get("run", ""))).first()
-    except ValueError:
-        run = None
+    run = _run(request)
+    return said(request, operations.cancel_run(run)) if run else said(request, "There is no such run.", good=False)
+
+
+@button(MAY_CANCEL)
+def resume_run(request: HttpRequest) -> HttpResponse:
+    """Has a cancelled run (`run`, its public id) go on."""
+    run = _run(request)
     if run is None:
         return said(request, "There is no such run.", good=False)
-    return said(request, operations.cancel_run(run))
+    resumed = operations.resume_run(run)
+    return said(request, resumed.message, good=resumed.is_new)
 
 
-@button(MAY_RESUME)
+def _run(request: HttpRequest) -> SyncRun | None:
+    try:
+        return operations.find_run(request.POST.get("run", ""))
+    except operations.UnknownRun:
+        return None
+
+
+@button(MAY_CONTROL)
+def pause_site(request: HttpRequest) -> HttpResponse:
+    """Has everything for a site (`site`, its name) wait, for a `reason` if one is given."""
+    return controlled(request, partial(site_control.pause_site, reason=request.POST.get("reason", "")))
+
+
+@button(MAY_CONTROL)
 def resume_site(request: HttpRequest) -> HttpResponse:
-    """Ends the waiting of a quarantined or throttled site (`site`, its name)."""
+    """Ends the waiting of a paused, quarantined or throttled site (`site`, its name)."""
+    return controlled(request, site_control.resume_site)
+
+
+@button(MAY_CONTROL)
+def probe_site(request: HttpRequest) -> HttpResponse:
+    """Has a quarantined site (`site`, its name) probed now."""
+    return controlled(request, site_control.probe_site)
+
+
+def controlled(request: HttpRequest, control: Callable[..., site_control.Told]) -> HttpResponse:
+    """Does this with the site that the click names, and says what came of it."""
     site = ConnectedSite.objects.filter(name=request.POST.get("site", "").replace("\x00", "")).first()
     if site is None:
         return said(request, "There is no such site.", good=False)
-    return said(request, operations.resume_site(site))
+    told = control(site, actor=request.user.get_username())
+    return said(request, told.message, good=told.changed)
 
 
 def by_htmx(request: HttpRequest) -> bool:

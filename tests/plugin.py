@@ -28,6 +28,7 @@ SETTINGS = {
     "SYNC_PUSH_MAX": "",
     "SYNC_SWEEP_SECONDS": "",
     "SYNC_LOG_DAYS": "",
+    "SYNC_LOG_ROWS": "",
     "SYNC_WORKER_IN_FLIGHT": "",
     "SYNC_CONNECT_TIMEOUT": "",
     "SYNC_BLOCKED_NETWORKS": "169.254.0.0/16,fe80::/10,0.0.0.0/8,::/128,224.0.0.0/4,ff00::/8",

@@ -76,6 +76,12 @@
         else if (shownFor) hide();
     });
 
+    // A page that shows something once: reloaded, it must not be asked for again, so the address is another one.
+    document.addEventListener("DOMContentLoaded", () => {
+        const once = document.querySelector("[data-reload-to]");
+        if (once) history.replaceState(null, "", once.dataset.reloadTo);
+    });
+
     // Copy what a button names.
     document.addEventListener("click", async (event) => {
         const button = event.target instanceof Element && event.target.closest("[data-copies]");

@@ -1,4 +1,4 @@
-"""Deliveries: what each site is owed about each user, as the database holds it."""
+"""Deliveries: what each site is owed about each user, with the same truth as every other screen."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from sync import status
 from sync.admin.filters import SiteFilter
 from sync.admin.shared import ReadOnlyAdmin, status_badge
 from sync.models import Delivery
+from users.models import UserProfile
 
 LOOKS = {
     "pending": ("pending", "schedule"),
@@ -20,20 +21,25 @@ LOOKS = {
     "failed": ("failed", "error"),
 }
 FOUND_USERS = 100
+UNSEEN = "An inactive site is sent nothing. What it is owed waits until it is active."
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ["user_id", "site", "wanted_action", "shown_status", "tries", "shown_next", "shown_synced", "last_error"]
+    nothing_yet = "A delivery is one user at one site. There is none yet: add a user and connect a site."
+    list_display = ["shown_user", "shown_site", "shown_wanted", "shown_status", "tries", "shown_next", "shown_synced", "shown_why"]
     list_filter = [SiteFilter, "status", "wanted_action"]
     list_select_related = ["site"]
     search_fields = ["user_id"]
     search_help_text = "Search by email, name or user id"
     ordering = ["-id"]
     fieldsets = [
-        (None, {"fields": ["user_id", "site", "shown_status", "last_error", "tries", "next_attempt_at", "last_synced_at"]}),
-        ("Wanted", {"fields": ["wanted_action", "wanted_version", "wanted_generation", "cause", "actor", "run_id"]}),
-        ("Last attempted", {"fields": ["attempted_action", "attempted_version", "attempted_generation", "attempted_email", "lease_until"]}),
+        (None, {"fields": ["shown_user", "user_id", "shown_site", "shown_status", "shown_why", "tries", "shown_next", "last_synced_at"]}),
+        ("Wanted", {"fields": ["wanted_action", "wanted_version", "wanted_generation", "shown_cause", "actor", "run_id"]}),
+        (
+            "Last attempted",
+            {"fields": ["attempted_action", "attempted_version", "attempted_generation", "attempted_email", "last_error", "lease_until"]},
+        ),
         ("Acknowledged", {"fields": ["acked_action", "acked_version", "acked_generation", "acked_email", "remote_id"]}),
     ]
 
@@ -47,14 +53,79 @@ class DeliveryAdmin(ReadOnlyAdmin):
         user_ids: list[Any] = list(status.find(text).values_list("user_id", flat=True)[:FOUND_USERS])
         return queryset.filter(Q(user_id__in=[*user_ids, text])), False
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        _look_up(list(changelist.result_list))
+        return changelist
+
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().get_object(*args, **kwargs)
+        if found is not None:
+            _look_up([found])
+        return found
+
+    @display(description="User")
+    def shown_user(self, delivery: Delivery) -> str:
+        return _seen(delivery).email or delivery.user_id
+
+    @display(description="Site")
+    def shown_site(self, delivery: Delivery) -> str:
+        return str(delivery.site)
+
+    @display(description="Wanted")
+    def shown_wanted(self, delivery: Delivery) -> str:
+        return delivery.get_wanted_action_display()
+
     @display(description="Status")
     def shown_status(self, delivery: Delivery) -> SafeString:
-        return status_badge(*LOOKS[delivery.status], delivery.get_status_display(), delivery.last_error)
+        at = _seen(delivery).at
+        if at is None:
+            return status_badge(*LOOKS[delivery.status], delivery.get_status_display(), delivery.last_error)
+        return status_badge(at.look, at.symbol, at.label, " ".join(at.details))
 
     @display(description="Next try")
     def shown_next(self, delivery: Delivery) -> str:
-        return status.until(delivery.next_attempt_at) if delivery.status == "pending" else "–"
+        at = _seen(delivery).at
+        if at is None:
+            return "When the site is active" if delivery.status == "pending" else "–"
+        if at.is_paused:
+            return "When the site is resumed"
+        return (at.next_words or "The worker sends it") if at.status == "pending" else "–"
 
     @display(description="Last delivered")
     def shown_synced(self, delivery: Delivery) -> str:
         return status.ago(delivery.last_synced_at)
+
+    @display(description="Why")
+    def shown_why(self, delivery: Delivery) -> str:
+        at = _seen(delivery).at
+        if at is None:
+            return delivery.last_error or (UNSEEN if delivery.status == "pending" else "–")
+        if at.wait and not at.is_paused:
+            return at.wait.sentence
+        return at.error_message or "–"
+
+
+class _Seen:
+    """What the other screens show of a delivery: who, and where they stand. `at` is None where no screen shows it: the site is inactive."""
+
+    def __init__(self, email: str = "", at: status.SiteStatus | None = None) -> None:
+        self.email = email
+        self.at = at
+
+
+def _look_up(deliveries: list[Delivery]) -> None:
+    """Puts what the other screens show beside each of these, in two queries whatever their number."""
+    states = status.of_pairs([(delivery.user_id, delivery.site_id) for delivery in deliveries])
+    people = UserProfile.objects.filter(user_id__in={delivery.user_id for delivery in deliveries})
+    emails = dict(people.values_list("user_id", "email"))
+    for delivery in deliveries:
+        state = states.get(delivery.user_id)
+        at = next((site for site in state.sites if site.site_id == delivery.site_id), None) if state else None
+        email = emails.get(delivery.user_id) or (state.email if state else "") or delivery.attempted_email or ""
+        delivery.seen = _Seen(email, at)  # type: ignore[attr-defined]
+
+
+def _seen(delivery: Delivery) -> _Seen:
+    seen: _Seen = getattr(delivery, "seen", None) or _Seen()
+    return seen

@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from sync import status
 from sync.admin.shared import site_choices
 from sync.models import Action
 
-CAUSES = ["save", "change", "api", "cli", "admin", "sync_all", "retry", "sql", "reconcile", "removal"]
 PERIODS = {
     "hour": ("The last hour", timedelta(hours=1)),
     "day": ("The last 24 hours", timedelta(days=1)),
@@ -53,10 +53,10 @@ class CauseFilter(admin.SimpleListFilter):
     parameter_name = "cause"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(cause, cause.replace("_", " ")) for cause in CAUSES]
+        return list(status.CAUSES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(cause=self.value()) if self.value() in CAUSES else queryset
+        return queryset.filter(cause=self.value()) if self.value() in status.CAUSES else queryset
 
 
 class PeriodFilter(admin.SimpleListFilter):

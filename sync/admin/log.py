@@ -20,7 +20,8 @@ FOUND_USERS = 100
 
 @admin.register(UserSyncLog)
 class UserSyncLogAdmin(ReadOnlyAdmin):
-    list_display = ["shown_time", "shown_email", "site_name", "shown_type", "shown_result", "shown_answer", "cause", "shown_actor"]
+    nothing_yet = "Every try to send a user to a site is a row here. Nothing was sent yet: add a user and a site, or press Sync All Users."
+    list_display = ["shown_time", "shown_email", "site_name", "shown_type", "shown_result", "shown_answer", "shown_cause", "shown_actor"]
     list_filter = [SiteFilter, "status", TypeFilter, CauseFilter, PeriodFilter]
     search_fields = ["user_id"]
     search_help_text = "Search by email, name, user id or message id"
@@ -28,7 +29,7 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
     fieldsets = [
         (None, {"fields": ["shown_status", "shown_user", "user_id", "site_name", "shown_type", "error"]}),
         ("Request and answer", {"fields": ["message_id", "shown_attributes", "http_code", "shown_duration", "shown_response"]}),
-        ("Why", {"fields": ["cause", "actor", "shown_run", "version", "generation"]}),
+        ("Why", {"fields": ["shown_cause", "actor", "shown_run", "version", "generation"]}),
         ("When", {"fields": ["shown_started", "shown_completed", "attempt_id"]}),
     ]
 
@@ -121,4 +122,5 @@ class UserSyncLogAdmin(ReadOnlyAdmin):
     @admin.action(permissions=["sync"], description="Retry selected")
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[UserSyncLog]) -> None:
         keys = list(queryset.values_list("pk", flat=True)[: self.list_per_page])
-        messages.info(request, operations.retry_attempts(keys, cause="retry", actor=request.user.get_username()))
+        retried = operations.retry_attempts(keys, cause="retry", actor=request.user.get_username())
+        messages.add_message(request, messages.SUCCESS if retried.all_delivered else messages.WARNING, retried.message)

@@ -11,26 +11,20 @@ from sync import status, views
 from sync.admin.shared import ReadOnlyAdmin, moment, status_badge
 from sync.models import SyncRun
 
-LOOKS = {
-    "queued": ("pending", "schedule"),
-    "running": ("in_progress", "progress_activity"),
-    "finished": ("success", "check_circle"),
-    "cancelled": ("none", "cancel"),
-}
-
 
 @admin.register(SyncRun)
 class SyncRunAdmin(ReadOnlyAdmin):
-    list_display = ["shown_started", "shown_what", "shown_state", "shown_progress", "cause", "shown_actor"]
+    nothing_yet = "A run is one Sync All, or one bulk action. There was none yet: press Sync All Users on the dashboard."
+    list_display = ["shown_started", "shown_what", "shown_state", "shown_progress", "shown_cause", "shown_actor"]
     list_filter = ["state", "scope"]
     change_form_outer_after_template = "admin/sync/run_panels.html"
-    fields = ["shown_what", "shown_state", "shown_progress", "cause", "actor", "created_at", "started_at", "finished_at", "public_id"]
+    fields = ["shown_what", "shown_state", "shown_progress", "shown_cause", "actor", "created_at", "started_at", "finished_at", "public_id"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: SyncRun | None = None) -> list[str]:
         return self.fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("parts")
+        return super().get_queryset(request).prefetch_related("parts__site")
 
     @display(description="Started")
     def shown_started(self, run: SyncRun) -> SafeString:
@@ -42,7 +36,8 @@ class SyncRunAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def shown_state(self, run: SyncRun) -> SafeString:
-        return status_badge(*LOOKS[run.state], run.get_state_display())
+        progress = status.progress(run)
+        return status_badge(progress.look, progress.symbol, progress.label)
 
     @display(description="Progress")
     def shown_progress(self, run: SyncRun) -> str:
@@ -57,7 +52,6 @@ class SyncRunAdmin(ReadOnlyAdmin):
         run: SyncRun | None = kwargs.get("obj")
         if run is not None:
             context["run"] = status.progress(run)
-            context["parts"] = list(run.parts.select_related("site").order_by("site_id"))
             context["may_cancel"] = request.user.has_perm(views.MAY_CANCEL)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Model
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from sites.models import ConnectedSite
 from sync import status
@@ -28,12 +30,18 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class ReadOnlyAdmin(ModelAdmin):
     """Rows that the hub writes: to be looked at, never added, changed or deleted by hand."""
 
+    nothing_yet = ""
+    """What the list says while it has no row at all."""
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_disable_select_all = True
     # Only what is on the page can be selected; a column of sorting arrows would invite to sort millions of rows.
     sortable_by = ()
+
+    @display(description="Cause")
+    def shown_cause(self, row: Any) -> str:
+        return status.cause(row.cause)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

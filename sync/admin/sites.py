@@ -1,5 +1,6 @@
 """A site's page and the list of sites, with how each is doing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +11,7 @@ from unfold.decorators import display
 
 from sites.admin import ConnectedSiteAdmin
 from sites.models import ConnectedSite
-from sync import operations, status, views
+from sync import operations, site_control, status, views
 from sync.admin.shared import status_badge
 
 admin.site.unregister(ConnectedSite)
@@ -19,7 +20,7 @@ admin.site.unregister(ConnectedSite)
 @admin.register(ConnectedSite)
 class SyncedSiteAdmin(ConnectedSiteAdmin):
     list_display = ["display_name", "url", "category", "shown_scope", "shown_active", "shown_state"]
-    actions = ["sync_to_selected", "resume_selected"]
+    actions = ["sync_to_selected", "pause_selected", "resume_selected", "probe_selected"]
     change_form_outer_before_template = "admin/sync/site_state.html"
     change_form_outer_after_template = "admin/sync/site_panels.html"
 
@@ -45,14 +46,21 @@ class SyncedSiteAdmin(ConnectedSiteAdmin):
         active = [site for site in chosen if site.is_active]
         if active:
             started = operations.sync_all(cause="sync_all", actor=request.user.get_username(), sites=active)
-            messages.success(request, started.message)
+            messages.add_message(request, messages.SUCCESS if started.as_asked else messages.WARNING, started.message)
         if inactive:
             messages.warning(request, f"Nothing was sent to {status.listed(inactive)}: inactive. Activate it, and it catches up by itself.")
 
+    @admin.action(permissions=["change"], description="Pause selected sites")
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[ConnectedSite]) -> None:
+        _tell_each(request, queryset, site_control.pause_site)
+
     @admin.action(permissions=["change"], description="Resume selected sites")
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[ConnectedSite]) -> None:
-        for site in queryset:
-            messages.info(request, operations.resume_site(site))
+        _tell_each(request, queryset, site_control.resume_site)
+
+    @admin.action(permissions=["change"], description="Probe selected sites now")
+    def probe_selected(self, request: HttpRequest, queryset: QuerySet[ConnectedSite]) -> None:
+        _tell_each(request, queryset, site_control.probe_site)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         site: ConnectedSite | None = kwargs.get("obj")
@@ -60,5 +68,12 @@ class SyncedSiteAdmin(ConnectedSiteAdmin):
             context["overview"] = status.site_overview(site)
             context["attempts"] = status.last_attempts(site_id=site.pk)
             context["sees_log"] = request.user.has_perm("sync.view_usersynclog")
-            context["may_resume"] = self.has_change_permission(request, site)
+            context["events"] = status.site_events(site.pk)
+            context["may_control"] = self.has_change_permission(request, site)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _tell_each(request: HttpRequest, sites: QuerySet[ConnectedSite], control: Callable[..., site_control.Told]) -> None:
+    for site in sites:
+        told = control(site, actor=request.user.get_username())
+        messages.add_message(request, messages.SUCCESS if told.changed else messages.WARNING, told.message)

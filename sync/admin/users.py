@@ -55,7 +55,7 @@ class SyncedUserAdmin(UserProfileAdmin):
     def sync_selected(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         user_ids = list(queryset.values_list("user_id", flat=True))
         started = operations.sync_users(user_ids, cause=views.CAUSE, actor=request.user.get_username())
-        messages.info(request, started.message)
+        messages.add_message(request, messages.SUCCESS if started.as_asked else messages.WARNING, started.message)
 
     def after_change(self, request: HttpRequest, changed: Changed) -> None:
         if not changed.number:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg import adapters
+from psycopg.pq import Format
 
 from sync import fanout
 from sync.connectors.target import Target
@@ -16,44 +18,84 @@ from sync.payloads import Message, message_id
 LEASE_GRACE = 30.0
 """Seconds that a lease lasts beyond the request's total deadline."""
 
+LOCK_WAIT_MS = 1000
+"""Milliseconds that `claim` waits for another claimer."""
+
+_FAST_MOMENTS: Any = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
+
+_LOCKS = 7_301_951
+"""The class of the advisory locks under which a site's requests are counted and claimed: one claimer a site at a time."""
+
+LOCK = "select pg_advisory_xact_lock(%(locks)s, site_id::int) from unnest(%(sites)s::bigint[]) with ordinality as t (site_id, n) order by n"
+
+TRY_LOCK = "select site_id from unnest(%(sites)s::bigint[]) as t (site_id) where pg_try_advisory_xact_lock(%(locks)s, site_id::int)"
+
 CLAIM = """
 with slot as (
     select *
-    from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(limits)s::int[], %(probes)s::boolean[]) as t (site_id, epoch, n, probe)
-), ready as materialized (
-    select due.id, due.user_id, s.epoch, s.timeout, s.max_in_flight, slot.probe, u.version, u.email, u.full_name, u.role, u.is_active,
-        u.updated_at, due.attempted_email as last_email, due.acked_email as known_email,
+    from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(requests)s::int[], %(owns)s::int[], %(aheads)s::int[], %(batches)s::int[],
+        %(probes)s::boolean[]) as t (site_id, epoch, requests, own, ahead, batch, probe)
+), due as materialized (
+    select due.id, due.user_id, due.wanted_action, due.wanted_version, s.id as site_id, s.epoch, s.timeout, slot.batch, slot.probe,
+        u.version, u.email, u.full_name, u.role, u.is_active, u.updated_at, leased.allowed,
+        due.attempted_email as last_email, due.acked_email as known_email,
         case when u.id is not null and user_sync_in_scope(u.is_active, u.role, s.roles) then 'upsert' else 'delete' end as action
     from slot
     join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
+    -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody holds more than it sends,
+    -- nor begins while the others' and its own reach the limit: so the limit holds over all processes.
     cross join lateral (
-        select d.id, d.user_id, d.attempted_email, d.acked_email from user_sync_delivery d
-        where d.site_id = slot.site_id and d.status = 'pending' and (d.next_attempt_at <= now() or slot.probe)
+        select s.max_in_flight - greatest(0, count(*) - slot.own) as allowed, count(*) = 0 as nobody
+        from user_sync_delivery d
+        where d.lease_leads and d.site_id = slot.site_id and d.lease_until > now() and d.status = 'in_progress'
+    ) leased
+    cross join lateral (
+        select case when slot.probe then case when leased.nobody then 1 else 0 end
+            when leased.allowed <= 0 then 0
+            else least(slot.requests, leased.allowed + slot.ahead - slot.own) * slot.batch end as n
+    ) room
+    cross join lateral (
+        select d.id, d.user_id, d.wanted_action, d.wanted_version, d.attempted_email, d.acked_email from user_sync_delivery d
+        where d.site_id = slot.site_id and d.status = 'pending'
+            and d.next_attempt_at <= case when slot.probe then 'infinity' else now() end
             and (%(user_ids)s::text[] is null or d.user_id = any (%(user_ids)s::text[]))
             and (%(run_id)s::bigint is null or d.run_id = %(run_id)s::bigint)
-        order by d.next_attempt_at limit slot.n for no key update skip locked
+        order by d.next_attempt_at limit greatest(room.n, 0) for no key update skip locked
     ) due
     left join user_profiles u on u.user_id = due.user_id
+), ready as (
+    select *, (row_number() over (partition by site_id) - 1) %% batch = 0 as leads from due
+    -- The delivery is as its lock found it, the user as the statement began. Is that older than what is wanted, the next claim takes it:
+    -- otherwise older content would go out under the newer version (tests/sync/test_interleavings_in_sql.py).
+    where action = wanted_action and (action = 'delete' or version >= wanted_version)
 ), claimed as (
     update user_sync_delivery d set
         status = 'in_progress',
         lease_token = gen_random_uuid(),
         lease_started_at = clock_timestamp(),
         lease_until = clock_timestamp() + make_interval(secs => r.timeout + %(grace)s),
+        lease_cause = case when d.tries = 0 then d.cause else 'retry' end,
+        lease_actor = d.actor,
+        lease_run_id = d.run_id,
+        lease_leads = r.leads,
         attempted_action = r.action,
-        attempted_version = case when r.action = 'upsert' then greatest(d.wanted_version, r.version) else d.wanted_version end,
+        -- Sent ahead of its fan-out, a version may be above what is wanted: nothing below it follows.
+        attempted_version = greatest(d.wanted_version, d.attempted_version, case when r.action = 'upsert' then r.version end),
         attempted_generation = d.wanted_generation,
         attempted_epoch = r.epoch,
         attempted_email = case when r.action = 'upsert' then r.email else coalesce(r.known_email, r.last_email, r.email, '') end,
         tries = d.tries + case when r.probe then 0 else 1 end
-    from ready r
-    where d.id = r.id and r.action = d.wanted_action
+    from ready r where d.id = r.id
     returning d.id, d.lease_token, d.lease_started_at, d.site_id, d.user_id, d.attempted_action, d.attempted_version,
-        d.attempted_generation, d.attempted_email, d.tries, d.cause, d.actor, d.run_id,
+        d.attempted_generation, d.attempted_email, d.tries, d.lease_cause, d.lease_actor, d.lease_run_id,
         coalesce(r.full_name, ''), coalesce(r.role, ''), coalesce(r.is_active, false), r.updated_at,
-        coalesce(r.known_email, r.last_email), r.probe
+        coalesce(r.known_email, r.last_email), r.probe, r.allowed
 )
-select r.user_id, c.* from ready r left join claimed c on c.id = r.id
+select null as stale, claimed.* from claimed
+union all
+select user_id, null, null, null, null, null, null, null, null, null, null,
+    null, null, null, null, null, null, null, null, null, null
+from due where not exists (select from ready where ready.id = due.id)
 """
 
 
@@ -74,39 +116,92 @@ class Claim:
     probe: bool
 
 
-@transaction.atomic(durable=True)
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim took."""
+
+    claims: list[Claim]
+    limits: dict[int, int]
+    """By site, how many requests the claimer may have under way there from now on."""
+    contended: bool
+    """Something was left out that is worth another look soon."""
+
+
 def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> list[Claim]:
     """Takes what is due at these sites (of these users or this run only, where given) and leases it to the caller.
 
-    Never waits for another claimer, and never takes a version below one that was claimed before. Raises RuntimeError inside a
-    transaction: a lease that may yet be rolled back would let a request leave unknown, with the transaction open.
+    Waits for others that claim at the same sites, some milliseconds; never takes a version below one that was claimed before, nor
+    more than a site's `max_in_flight` allows to all processes together. Raises RuntimeError inside a transaction: a lease that may
+    yet be rolled back would let a request leave unknown, with the transaction open.
     """
-    if not slots:
+    try:
+        return _take(slots, user_ids, run_id, wait=True).claims
+    except OperationalError as error:
+        # A claimer that was stopped in its tracks must not stop everybody: what is due is left to the worker then.
+        if getattr(error.__cause__, "sqlstate", None) != "55P03":
+            raise
         return []
-    wanted = [slot.free * slot.target.batch_size if not slot.probe else 1 for slot in slots]
-    parameters: dict[str, Any] = {
-        "sites": [slot.target.site_id for slot in slots],
-        "epochs": [slot.target.epoch for slot in slots],
-        "limits": wanted,
-        "probes": [slot.probe for slot in slots],
-        "user_ids": None if user_ids is None else list(user_ids),
-        "run_id": run_id,
-        "grace": LEASE_GRACE,
-    }
-    targets = {slot.target.site_id: slot.target for slot in slots}
-    with connection.cursor() as cursor:
+
+
+def claim_uncontended(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> Taken:
+    """As `claim`, but leaves out sites at which another process claims at this moment."""
+    return _take(slots, user_ids, run_id, wait=False)
+
+
+def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, wait: bool) -> Taken:
+    if not slots:
+        return Taken([], {}, False)
+    # In one order, so that two that wait cannot wait for each other.
+    slots = sorted(slots, key=lambda slot: slot.target.site_id)
+    contended = False
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        free = _lock([slot.target.site_id for slot in slots], wait)
+        contended = len(free) < len(slots)
+        slots = [slot for slot in slots if slot.target.site_id in free]
+        parameters: dict[str, Any] = {
+            "sites": [slot.target.site_id for slot in slots],
+            "epochs": [slot.target.epoch for slot in slots],
+            "requests": [slot.free for slot in slots],
+            "owns": [slot.own for slot in slots],
+            "aheads": [slot.ahead for slot in slots],
+            "batches": [slot.batch for slot in slots],
+            "probes": [slot.probe for slot in slots],
+            "user_ids": None if user_ids is None else list(user_ids),
+            "run_id": run_id,
+            "grace": LEASE_GRACE,
+        }
+        # Django's own loader for moments in time is in Python: ten times as slow, for two of them a claim.
+        cursor.adapters.register_loader("timestamptz", _FAST_MOMENTS)
         cursor.execute(CLAIM, parameters)
         rows = cursor.fetchall()
     # A site's roles, or a user, changed and the fan-out has not caught up: bring what is owed up to date; the next claim takes it.
-    stale = [(row[0], None) for row in rows if row[1] is None]
+    stale = [(row[0], None) for row in rows if row[0] is not None]
     if stale:
-        fanout.owe(stale, cause="change")
-    return [_claim(row[1:], targets) for row in rows if row[1] is not None]
+        _bring_up_to_date(stale)
+    targets = {slot.target.site_id: slot.target for slot in slots}
+    taken = [row[1:] for row in rows if row[0] is None]
+    return Taken([_claim(row, targets) for row in taken], {row[3]: row[19] for row in taken}, contended or bool(stale))
+
+
+def _lock(site_ids: list[int], wait: bool) -> set[int]:
+    with connection.cursor() as cursor:
+        if not wait:
+            cursor.execute(TRY_LOCK, {"locks": _LOCKS, "sites": site_ids})
+            return {row[0] for row in cursor.fetchall()}
+        cursor.execute("select set_config('lock_timeout', %s, true)", [str(LOCK_WAIT_MS)])
+        cursor.execute(LOCK, {"locks": _LOCKS, "sites": site_ids})
+    return set(site_ids)
+
+
+@fanout.retried_on_deadlock
+@transaction.atomic
+def _bring_up_to_date(stale: Sequence[tuple[str, int | None]]) -> None:
+    fanout.owe(stale, cause="change")
 
 
 def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
     (delivery_id, token, started_at, site_id, user_id, action, version, generation, email, tries, cause, actor, run_id) = row[:13]
-    full_name, role, is_active, updated_at, known_email, probe = row[13:]
+    full_name, role, is_active, updated_at, known_email, probe = row[13:19]
     message = Message(
         message_id=message_id(delivery_id, version, generation),
         user_id=user_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 
 from sync import fanout, reconcile
 from sync.deliver.leases import free_lost
@@ -38,8 +38,8 @@ class Drain:
     def run(self) -> None:
         """Drains until told to stop."""
         pause = 0.5
+        sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT)
         while not self._stop.is_set():
-            sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT)
             try:
                 self._listen()
                 pause = 0.5
@@ -47,12 +47,15 @@ class Drain:
                     self._turn(sender)
                 sender.finish(STOP_WITHIN)
             except (DatabaseError, InterfaceError, psycopg.Error) as error:
-                # Leases that are lost by this expire by themselves.
-                sender.close()
+                if not isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
+                    # Not the connection: what the sender holds may be what the database refuses. Its leases expire by themselves.
+                    sender.close()
+                    sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT)
                 logger.warning("database trouble, trying again in %.1f s: %s", pause, " ".join(str(error).split())[:300])
                 self._close()
                 self._stop.wait(pause)
                 pause = min(pause * 2, 10.0)
+        sender.close()
         self._close()
 
     def _turn(self, sender: Sender) -> None:
@@ -73,7 +76,9 @@ class Drain:
             self._behind = changed > 0 or reconcile.step()
             self._hungry = True
         if self._hungry:
-            self._hungry = sender.fill() > 0
+            self._hungry = sender.fill() > 0 or sender.contended
+            if sender.contended and sender.idle:
+                self._stop.wait(0.005)
         settled = 0 if sender.idle else sender.step(0.02)
         self._hungry = self._hungry or settled > 0
 

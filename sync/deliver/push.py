@@ -13,7 +13,7 @@ from sync.deliver.claim import Claim, claim
 from sync.deliver.release import release
 from sync.deliver.settle import Attempt, settle
 from sync.deliver.shipments import Shipment, pack, refused_as_batch, unpack
-from sync.deliver.targets import open_slots
+from sync.deliver.targets import limited, open_slots
 from sync.transport import FailureKind, HttpFailure, HttpResult, direct
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def push(user_ids: Sequence[str], *, ends: float) -> None:
     """
     sizes: dict[int, int] = {}
     while ends - time.monotonic() > WORTH_STARTING:
-        slots = [slot for slot in open_slots() if not slot.probe]
+        slots = [limited(slot, sizes) for slot in open_slots() if slot.free > 0 and not slot.probe]
         claims = claim(slots, user_ids=user_ids)
         if not claims:
             return
@@ -50,9 +50,10 @@ def push(user_ids: Sequence[str], *, ends: float) -> None:
 
 
 def _send(claims: list[Claim], ends: float, sizes: dict[int, int]) -> None:
-    shipments, unsendable = pack(claims, sizes)
-    settle(unsendable)
-    waiting: dict[Future[HttpResult | None], Shipment] = {_executor().submit(_send_one, s, ends): s for s in shipments}
+    packed = pack(claims, sizes)
+    settle(packed.unsendable)
+    release(packed.excess)
+    waiting: dict[Future[HttpResult | None], Shipment] = {_executor().submit(_send_one, s, ends): s for s in packed.shipments}
     while waiting:
         done, _ = wait(waiting, timeout=max(0.0, ends - time.monotonic()), return_when=FIRST_COMPLETED)
         if not done:

@@ -1,110 +1,138 @@
-"""The sender: keeps many requests under way in one thread. The worker, runs in the foreground and bulk actions use it."""
+"""The sender: claims what is due, has it carried, and settles what came back. The worker and runs in the foreground use it."""
 
 import random
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
-from sync.deliver.claim import claim
+from sync.deliver.claim import claim_uncontended
+from sync.deliver.courier import Courier, answered_well
 from sync.deliver.leases import free_lost
-from sync.deliver.settle import Attempt, settle
-from sync.deliver.shipments import Shipment, pack, refused_as_batch, unpack
-from sync.deliver.targets import Slot, open_slots
-from sync.transport.multi import MultiTransport
+from sync.deliver.release import release
+from sync.deliver.settle import Attempt
+from sync.deliver.settler import Settler
+from sync.deliver.shipments import Shipment, pack, refused_as_batch
+from sync.deliver.targets import Slot, limited, open_slots
+from sync.outcomes import Outcome
 
-SETTLE_WITHIN = 0.05
-"""Seconds that an answer waits at most to be settled together with others."""
+GROUP = 250
+"""Deliveries claimed in one transaction; more only where one request holds more."""
+AHEAD = 64
+"""Deliveries that are claimed for a site beyond what it takes at a time, while it answers faster than they could be claimed."""
 
 
 class Sender:
-    """Claims, sends and settles. `step` is called again and again by one thread."""
+    """One thread calls `fill` and `step` again and again; requests are under way in a second, and what they brought is settled in a third.
+
+    A step that the database fails loses nothing: the next one has settled what this one could not.
+    """
 
     def __init__(self, *, in_flight: int, run_id: int | None = None, user_ids: Sequence[str] | None = None) -> None:
         self._in_flight = in_flight
         self._run_id = run_id
         self._user_ids = user_ids
-        self._transport = MultiTransport()
-        self._under_way: dict[int, Shipment] = {}
-        self._answered: list[Attempt] = []
-        self._answered_since = 0.0
-        self._number = 0
+        self._courier = Courier()
+        self._settler = Settler(self._courier)
+        self._held: dict[int, set[Shipment]] = {}
+        self._unsendable = 0
+        self._pace: Counter[int] = Counter()
+        self._share = 1
         self._batch_sizes: dict[int, int] = {}
+        self.contended = False
+        """Whether the last `fill` left out what another process was just claiming: worth another look soon."""
 
     @property
     def idle(self) -> bool:
         """Nothing is under way and nothing waits to be settled."""
-        return not self._under_way and not self._answered
+        return not self._held and not self._unsendable
 
     def fill(self) -> int:
-        """Claims what is due and starts its requests, as far as there is room; returns how many claims."""
-        room = self._in_flight - len(self._under_way)
-        if room <= 0:
-            return 0
-        slots = self._fair(open_slots(), room)
-        if not slots:
-            return 0
-        claims = claim(slots, user_ids=self._user_ids, run_id=self._run_id)
-        shipments, unsendable = pack(claims, self._batch_sizes)
-        for shipment in shipments:
-            self._number += 1
-            self._under_way[self._number] = shipment
-            self._transport.add(self._number, shipment.request)
-        self._note(unsendable)
-        return len(claims)
+        """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
+        slots = [limited(slot, self._batch_sizes) for slot in self._fair(open_slots())]
+        self._pace.clear()
+        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id)
+        self.contended = taken.contended
+        packed = pack(taken.claims, self._batch_sizes)
+        for shipment in packed.shipments:
+            self._held.setdefault(shipment.target.site_id, set()).add(shipment)
+        self._unsendable += len(packed.unsendable)
+        if packed.shipments or packed.unsendable:
+            self._settler.begin(packed.unsendable)
+        if packed.shipments:
+            self._courier.hand_over(packed.shipments, {site_id: min(limit, self._share) for site_id, limit in taken.limits.items()})
+        release(packed.excess)
+        return len(taken.claims)
 
-    def _fair(self, slots: list[Slot], room: int) -> list[Slot]:
+    def _fair(self, slots: list[Slot]) -> list[Slot]:
         """The room divided, least busy sites first, so that no site that hangs keeps a healthy one waiting."""
-        busy = Counter(shipment.target.site_id for shipment in self._under_way.values())
-        share = max(1, self._in_flight // max(1, len(slots) + len(busy.keys() - {slot.target.site_id for slot in slots})))
+        held = {site_id: len(shipments) for site_id, shipments in self._held.items()}
+        share = self._share = max(1, self._in_flight // max(1, len(held.keys() | {slot.target.site_id for slot in slots})))
+        room = self._in_flight - sum(min(share, count) for count in held.values())
+        rows = GROUP
         chosen = []
-        for slot in sorted(slots, key=lambda slot: (busy[slot.target.site_id], random.random())):  # noqa: S311
-            free = min(slot.free, share - busy[slot.target.site_id], room)
-            if free > 0:
-                chosen.append(replace(slot, free=free))
-                room -= free
+        for slot in sorted(slots, key=lambda slot: (held.get(slot.target.site_id, 0), random.random())):  # noqa: S311
+            own = held.get(slot.target.site_id, 0)
+            limit = min(slot.free + own, share, slot.target.max_in_flight)
+            now = max(0, min(limit - own, room))
+            room -= now
+            # Ahead only where nothing else holds the site back.
+            ahead = max(0, min(self._pace[slot.target.site_id], -(-AHEAD // slot.batch))) if now == max(0, limit - own) else 0
+            wanted = min(limit + ahead - own if ahead else now, max(1, rows // slot.batch))
+            if wanted > 0 and limit > 0 and rows > 0:
+                rows -= wanted * slot.batch
+                chosen.append(replace(slot, free=wanted, own=own, ahead=ahead))
         return chosen
 
     def step(self, wait: float) -> int:
-        """Waits at most `wait` seconds for answers and settles what is ready; returns how many attempts were settled."""
-        for tag, result in self._transport.poll(min(wait, SETTLE_WITHIN) if self._answered else wait):
-            shipment = self._under_way.pop(cast(int, tag))
-            attempts = unpack(shipment, result)
-            self._learn_batch_size(shipment, attempts)
-            self._note(attempts)
-        waited = time.monotonic() - self._answered_since
-        if self._answered and (waited >= SETTLE_WITHIN or len(self._answered) >= 500 or not self._under_way):
-            return self.flush()
-        return 0
-
-    def flush(self) -> int:
-        """Settles everything answered so far."""
-        attempts = self._answered
-        settle(attempts)
-        self._answered = []
-        return len(attempts)
+        """Waits at most `wait` seconds for something to be settled; returns how many attempts were. Raises what the database raised."""
+        if self.idle:
+            return 0
+        settled = 0
+        for report in self._settler.look(wait):
+            settled += report.settled
+            self._unsendable -= report.unsendable
+            for shipment, attempts in report.done:
+                self._forget(shipment)
+                if attempts is not None:
+                    if not answered_well(attempts[0].http_code):
+                        self._courier.pardon(shipment.target.site_id)
+                    self._learn_pace(shipment.target.site_id, attempts)
+                    self._learn_batch_size(shipment, attempts)
+        return settled
 
     def finish(self, within: float) -> None:
         """Lets what is under way end, at most `within` seconds, then gives the rest back. Claims nothing new."""
         ends = time.monotonic() + within
-        while self._under_way and time.monotonic() < ends:
-            self.step(0.05)
-        self.flush()
-        given_up = [item.token for shipment in self._under_way.values() for item in shipment.claims]
+        self._courier.halt()
+        while not self.idle and (left := ends - time.monotonic()) > 0:
+            self.step(min(left, 0.05))
+        self._courier.stop()
+        self._settler.stop()
+        self.step(0.0)
+        given_up = [claim.token for shipments in self._held.values() for shipment in shipments for claim in shipment.claims]
+        self._held.clear()
+        self._unsendable = 0
         if given_up:
             free_lost(tokens=given_up, reason="The sender was stopped before the answer came; the request may have arrived", at_once=True)
-        self.close()
 
     def close(self) -> None:
-        """Frees the connections. What is under way stays leased until its lease expires."""
-        self._under_way.clear()
-        self._transport.close()
+        """Ends the requests. What is under way stays leased until its lease expires."""
+        self._courier.stop()
+        self._settler.stop()
+        self._held.clear()
+        self._unsendable = 0
 
-    def _note(self, attempts: list[Attempt]) -> None:
-        if attempts and not self._answered:
-            self._answered_since = time.monotonic()
-        self._answered += attempts
+    def _forget(self, shipment: Shipment) -> None:
+        site_id = shipment.target.site_id
+        self._held[site_id].discard(shipment)
+        if not self._held[site_id]:
+            del self._held[site_id]
+
+    def _learn_pace(self, site_id: int, attempts: list[Attempt]) -> None:
+        if any(attempt.verdict.outcome is not Outcome.DELIVERED for attempt in attempts):
+            self._pace[site_id] = -1_000_000  # until the next fill: nothing ahead for a site in trouble
+        self._pace[site_id] += 2
 
     def _learn_batch_size(self, shipment: Shipment, attempts: list[Attempt]) -> None:
         site_id = shipment.target.site_id

@@ -12,11 +12,18 @@ from sync import backoff, fanout, payloads, quarantine, redact
 from sync.deliver.claim import Claim
 from sync.outcomes import Outcome, Verdict
 
+_CHANGED = """(d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
+            or d.wanted_action <> d.attempted_action or g.epoch <> d.attempted_epoch)"""
+"""Of the row that is updated, never of one read beside it: where a fan-out held the row, only this one is as the fan-out left it."""
+
 SETTLE = """
-with given as materialized (
-    select * from jsonb_to_recordset(%(attempts)s::jsonb) as g (
+with in_its_own_time as materialized (
+    -- Should the server fall over before it has written this down, the lease expires and the delivery is tried again: no need to wait.
+    select set_config('synchronous_commit', 'off', true)
+), given as materialized (
+    select g.* from in_its_own_time, jsonb_to_recordset(%(attempts)s::jsonb) as g (
         ordinal int, delivery_id bigint, token uuid, outcome text, error text, note text, delay float8, keep_try boolean, spent boolean,
-        digest text, remote_id text
+        digest text, remote_id text, run_id bigint
     )
 ), settled as (
     update user_sync_delivery d set
@@ -31,33 +38,34 @@ with given as materialized (
         remote_id = coalesce(g.remote_id, d.remote_id),
         last_synced_at = case when g.ok then clock_timestamp() else d.last_synced_at end,
         last_error = case when g.ok then g.note else g.error end,
-        status = case when g.changed then 'pending' when g.ok then 'success' when g.spent then 'failed' else 'pending' end,
+        status = case when {changed} then 'pending' when g.ok then 'success' when g.spent then 'failed' else 'pending' end,
         -- Changed while under way and accepted: send the newer state now. Otherwise the wait that the outcome asks for.
-        next_attempt_at = case when g.changed and (g.ok or g.spent) then clock_timestamp()
+        next_attempt_at = case when {changed} and (g.ok or g.spent) then clock_timestamp()
             when g.ok or g.spent then null else clock_timestamp() + make_interval(secs => g.delay) end,
-        tries = case when g.changed then 0 when g.keep_try then d.tries - 1 else d.tries end,
-        run_id = null, lease_token = null, lease_until = null, lease_started_at = null
+        tries = case when {changed} then 0 when g.keep_try then d.tries - 1 else d.tries end,
+        -- What another run owes meanwhile stays that run's.
+        run_id = case when d.run_id is distinct from g.run_id then d.run_id end,
+        lease_token = null, lease_until = null, lease_started_at = null, lease_cause = null, lease_actor = null, lease_run_id = null,
+        lease_leads = false
     from (
-        select g.*, g.outcome = 'delivered' as ok, d.run_id as was_run, d.attempted_email as was_email,
-            d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
-                or d.wanted_action <> d.attempted_action or s.epoch <> d.attempted_epoch as changed
+        select g.*, g.outcome = 'delivered' as ok, d.attempted_email as was_email, s.epoch
         from given g
         join user_sync_delivery d on d.id = g.delivery_id and d.lease_token = g.token
         join connected_sites s on s.id = d.site_id
     ) g
     where d.id = g.delivery_id and d.lease_token = g.token
-    returning d.id, d.site_id, d.user_id, d.status, d.acked_action, g.was_email, g.ordinal, g.outcome, g.was_run
+    returning d.id, d.site_id, d.user_id, d.status, d.acked_action, g.was_email, g.ordinal, g.outcome, g.run_id as of_run
 ), progress as (
     update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
     from (
-        select was_run, site_id, count(*) filter (where outcome = 'delivered') as good,
+        select of_run, site_id, count(*) filter (where outcome = 'delivered') as good,
             count(*) filter (where outcome <> 'delivered') as bad
-        from settled where was_run is not null group by was_run, site_id
+        from settled where of_run is not null group by of_run, site_id
     ) t
-    where r.run_id = t.was_run and r.site_id = t.site_id
+    where r.run_id = t.of_run and r.site_id = t.site_id
 )
 select ordinal, status, id, site_id, acked_action, was_email, user_id from settled
-"""
+""".replace("{changed}", _CHANGED)
 
 AFTER_REMOVAL = """
 with removed as (
@@ -117,9 +125,21 @@ def settle(attempts: Sequence[Attempt]) -> dict[Any, str]:
             cursor.execute(FORGET, {"ids": [r[2] for r in removals]})
         write_log(cursor, [_log_row(attempt, statuses.get(attempt.claim.token)) for attempt in attempts])
     quarantine.record(
-        [(attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe) for attempt in attempts]
+        (attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe)
+        for attempt in attempts
+        if attempt.claim.token in statuses
     )
     return statuses
+
+
+def already_logged(attempts: Sequence[Attempt]) -> set[Any]:
+    """The lease tokens of those of these attempts that are in the log already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select attempt_id from user_sync_log where message_id = any (%s) and attempt_id = any (%s)",
+            [[attempt.message_id for attempt in attempts], [attempt.claim.token for attempt in attempts]],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def write_log(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -132,7 +152,7 @@ def write_log(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
 def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
     claim, verdict = attempt.claim, attempt.verdict
     keep_try = verdict.outcome is Outcome.THROTTLED or claim.probe
-    wait = backoff.delay_after(claim.tries)
+    wait = None if verdict.outcome is Outcome.DELIVERED else backoff.delay_after(claim.tries)
     spent = verdict.outcome is Outcome.PERMANENT or (wait is None and not keep_try)
     if claim.probe:
         # Behind all others, so that the next probe takes the one probed longest ago. When the site reopens, all are due at once.
@@ -151,6 +171,7 @@ def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
         "spent": spent,
         "digest": payloads.digest(claim.message),
         "remote_id": verdict.remote_id,
+        "run_id": claim.run_id,
     }
 
 
@@ -181,15 +202,15 @@ def _log_row(attempt: Attempt, status: str | None) -> tuple[Any, ...]:
         message.action,
         message.version,
         claim.generation,
-        json.dumps(payloads.body(message)),
+        message.encoded,
         result,
         verdict.outcome.value,
         attempt.http_code,
         None if attempt.duration is None else round(attempt.duration * 1000),
-        redact.redact(verdict.error),
+        verdict.error,
         redact.response_text(attempt.response),
         attempt.message_id,
-        claim.cause if claim.tries <= 1 else "retry",
+        claim.cause,
         claim.actor,
         claim.run_id,
         claim.started_at,

@@ -1,7 +1,7 @@
 """Shipments: what goes to a site in one request. One claim, or as many as the site takes in a batch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sync.connectors import CONNECTORS
 from sync.connectors.target import Target, Unsendable
@@ -13,9 +13,9 @@ from sync.transport import HttpRequest, HttpResponse, HttpResult
 MAX_BATCH_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shipment:
-    """Claims that travel together, their request, and the id it is sent under."""
+    """Claims that travel together, their request, and the id it is sent under. Each is itself: two are never equal."""
 
     target: Target
     claims: tuple[Claim, ...]
@@ -26,37 +26,45 @@ class Shipment:
         return self.request.headers["webhook-id"]
 
 
-def pack(claims: Iterable[Claim], sizes: dict[int, int] | None = None) -> tuple[list[Shipment], list[Attempt]]:
-    """Claims as requests: by site, at most its batch size (or less, where `sizes` says so) and 1 MB each. What cannot be sent at all comes
-    back as attempts with their verdict."""
+@dataclass(slots=True)
+class Packed:
+    """Claims made ready: requests, attempts that ended before they left, and claims to give back."""
+
+    shipments: list[Shipment] = field(default_factory=list)
+    unsendable: list[Attempt] = field(default_factory=list)
+    excess: list[Claim] = field(default_factory=list)
+    """What did not fit into the bytes of a request: another one would be one more than the site was counted to take."""
+
+
+def pack(claims: Iterable[Claim], sizes: dict[int, int] | None = None) -> Packed:
+    """Claims as requests: by site, at most its batch size (or less, where `sizes` says so) and 1 MB each."""
     by_site: dict[int, list[Claim]] = {}
     for item in claims:
         by_site.setdefault(item.target.site_id, []).append(item)
-    shipments: list[Shipment] = []
-    unsendable: list[Attempt] = []
+    packed = Packed()
     for site_id, items in by_site.items():
         size = items[0].target.batch_size
         if sizes and site_id in sizes:
             size = max(1, min(size, sizes[site_id]))
         for start in range(0, len(items), size):
-            _pack_one(items[start : start + size], shipments, unsendable)
-    return shipments, unsendable
+            _pack_one(items[start : start + size], packed)
+    return packed
 
 
-def _pack_one(claims: Sequence[Claim], shipments: list[Shipment], unsendable: list[Attempt]) -> None:
+def _pack_one(claims: Sequence[Claim], packed: Packed) -> None:
     target = claims[0].target
     try:
         request = CONNECTORS[target.connector].build(target, [claim.message for claim in claims])
     except Unsendable as error:
         verdict = Verdict(Outcome.SITE_BROKEN, str(error))
-        unsendable += [Attempt(claim, verdict, claim.message.message_id) for claim in claims]
+        packed.unsendable += [Attempt(claim, verdict, claim.message.message_id) for claim in claims]
         return
     if len(request.body) > MAX_BATCH_BYTES and len(claims) > 1:
         middle = len(claims) // 2
-        _pack_one(claims[:middle], shipments, unsendable)
-        _pack_one(claims[middle:], shipments, unsendable)
+        packed.excess += claims[middle:]
+        _pack_one(claims[:middle], packed)
         return
-    shipments.append(Shipment(target, tuple(claims), request))
+    packed.shipments.append(Shipment(target, tuple(claims), request))
 
 
 def unpack(shipment: Shipment, result: HttpResult) -> list[Attempt]:

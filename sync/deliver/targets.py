@@ -1,6 +1,6 @@
 """Which sites may be sent to now, and how much."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -20,11 +20,13 @@ from connected_sites s
 left join user_sync_site_health h on h.site_id = s.id
 left join (
     select site_id, count(*) as n from user_sync_delivery
-    where status = 'in_progress' and lease_until > now() group by site_id
+    where lease_leads and lease_until > now() and status = 'in_progress' group by site_id
 ) leased on leased.site_id = s.id
-where s.is_active
-    and exists (select from user_sync_delivery d where d.site_id = s.id and d.status = 'pending'
-        and (d.next_attempt_at <= now() or h.quarantined_at is not null))
+-- One look into the index a site, however much is owed.
+cross join lateral (
+    select d.next_attempt_at from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' order by d.next_attempt_at limit 1
+) first
+where s.is_active and h.paused_at is null and (first.next_attempt_at <= now() or h.quarantined_at is not null)
 """
 
 
@@ -33,16 +35,23 @@ FIELDS = ("site_id", "name", "display_name", "url", "sync_path", "connector", "b
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A site, and how many more requests it may be sent now."""
+    """A site that may be sent to."""
 
     target: Target
     free: int
+    """Requests that it may be sent now; none or less where it has enough."""
     probe: bool = False
     """The site is quarantined and this is its probe."""
+    batch: int = 1
+    """Users that may travel in one request: one in a probe."""
+    own: int = 0
+    """Requests at this site that the claimer holds already."""
+    ahead: int = 0
+    """Requests that the claimer may hold beyond those that the site takes at a time; it sends them only as others end."""
 
 
 def open_slots() -> list[Slot]:
-    """Active sites that are owed something now and take requests: not quarantined (unless a probe is due), not told to wait, not full."""
+    """Active sites that are owed something now and take requests: not paused, not quarantined (but for a due probe), not told to wait."""
     with connection.cursor() as cursor:
         cursor.execute(LOAD)
         rows = cursor.fetchall()
@@ -51,12 +60,15 @@ def open_slots() -> list[Slot]:
         secrets, confirms_ids, leased, quarantined, probe_due, throttled = row[10:]
         fields: dict[str, Any] = dict(zip(FIELDS, row[:10], strict=True))
         target = Target(**fields, secrets=tuple(secrets), confirms_ids=confirms_ids, connect_timeout=settings.SYNC_CONNECT_TIMEOUT)
-        under_way = -(-leased // target.batch_size)
-        free = target.max_in_flight - under_way
+        free = target.max_in_flight - leased
         if throttled or (quarantined and not probe_due):
             continue
         if quarantined:
             free = 1 if leased == 0 else 0
-        if free > 0:
-            slots.append(Slot(target, free, probe=quarantined))
+        slots.append(Slot(target, free, probe=quarantined, batch=1 if quarantined else target.batch_size))
     return slots
+
+
+def limited(slot: Slot, sizes: dict[int, int]) -> Slot:
+    """The slot with no more users a request than was learned that its site takes."""
+    return replace(slot, batch=max(1, min(slot.batch, sizes.get(slot.target.site_id, slot.batch))))

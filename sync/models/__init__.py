@@ -5,5 +5,6 @@ from sync.models.health import SiteHealth
 from sync.models.log import UserSyncLog
 from sync.models.outbox import OutboxEntry
 from sync.models.run import RunSite, SyncRun
+from sync.models.site_event import SiteEvent
 
-__all__ = ["Action", "Delivery", "OutboxEntry", "RunSite", "SiteHealth", "Status", "SyncRun", "UserSyncLog"]
+__all__ = ["Action", "Delivery", "OutboxEntry", "RunSite", "SiteEvent", "SiteHealth", "Status", "SyncRun", "UserSyncLog"]

@@ -60,6 +60,14 @@ class Delivery(models.Model):
     lease_token = models.UUIDField(null=True, help_text="The id of the attempt under way.")
     lease_until = models.DateTimeField(null=True)
     lease_started_at = models.DateTimeField(null=True)
+    lease_cause = models.CharField(max_length=20, null=True, help_text="What caused the attempt under way.")  # noqa: DJ001
+    lease_actor = models.CharField(max_length=150, null=True)  # noqa: DJ001
+    lease_run_id = models.BigIntegerField(null=True, help_text="The run that the attempt under way belongs to.")
+    lease_leads = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The first of those that travel in one request: these are counted against the site's limit.",
+    )
     cause = models.CharField(max_length=20, default="change", db_default="change")
     actor = models.CharField(max_length=150, default="", db_default="")
     run_id = models.BigIntegerField(null=True)
@@ -79,7 +87,10 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["site", "next_attempt_at"], condition=models.Q(status="pending"), name="user_sync_delivery_due"),
-            models.Index(fields=["lease_until"], condition=models.Q(status="in_progress"), name="user_sync_delivery_leased"),
+            # Counts requests under way at a site, and finds expired leases: both among the few rows that are in progress.
+            models.Index(
+                fields=["lease_leads", "site", "lease_until"], condition=models.Q(status="in_progress"), name="user_sync_delivery_leased"
+            ),
             models.Index(fields=["site", "user_id"], condition=models.Q(status="failed"), name="user_sync_delivery_failed"),
             models.Index(fields=["user_id"], name="user_sync_delivery_user"),
             models.Index(fields=["run_id", "site"], condition=models.Q(run_id__isnull=False), name="user_sync_delivery_run"),

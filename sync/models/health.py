@@ -7,7 +7,7 @@ from sites.models import ConnectedSite
 
 
 class SiteHealth(models.Model):
-    """One row per site, made by a trigger together with the site. Written by `sync.quarantine` and `sync.reconcile`."""
+    """One row per site, made by a trigger together with the site. `sync.quarantine`, `sync.site_control` and `sync.reconcile` write it."""
 
     site = models.OneToOneField(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="health")
     last_success_at = models.DateTimeField(null=True)
@@ -26,6 +26,9 @@ class SiteHealth(models.Model):
     quarantine_reason = models.TextField(default="", db_default="")
     next_probe_at = models.DateTimeField(null=True)
     throttled_until = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True, help_text="Set while a person has the site wait.")
+    paused_by = models.CharField(max_length=150, default="", db_default="")
+    pause_reason = models.TextField(default="", db_default="")
 
     reconcile_wanted = models.BigIntegerField(default=1, db_default=1, help_text="Raised whenever the site must be reconciled.")
     reconcile_done = models.BigIntegerField(default=0, db_default=0)

@@ -44,6 +44,8 @@ class UserSyncLog(models.Model):
             models.Index(fields=["site_id", "-id"], name="user_sync_log_site"),
             models.Index(fields=["message_id"], name="user_sync_log_message"),
             models.Index(fields=["completed_at"], name="user_sync_log_completed"),
+            # The few that did not deliver, newest first.
+            models.Index(fields=["status", "-id"], condition=~models.Q(status="success"), name="user_sync_log_trouble"),
         ]
 
     def __str__(self) -> str:

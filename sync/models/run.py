@@ -33,6 +33,7 @@ class SyncRun(models.Model):
     created_at = models.DateTimeField(default=timezone.now, db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    resumed_at = models.DateTimeField(null=True, help_text="When it went on after it had been cancelled, the last time.")
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
 
@@ -57,10 +58,10 @@ class RunSite(models.Model):
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="parts")
     site = models.ForeignKey(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
     cursor = models.CharField(max_length=100, default="", db_default="")
-    total = models.IntegerField(default=0, db_default=0)
+    total = models.IntegerField(default=0, db_default=0, help_text="Deliveries to expect: an estimate until the walk is over.")
+    fed = models.IntegerField(default=0, db_default=0, help_text="Deliveries that the run has owed so far.")
     succeeded = models.IntegerField(default=0, db_default=0)
     failed = models.IntegerField(default=0, db_default=0)
-    left_owed = models.IntegerField(default=0, db_default=0, help_text="Not sent now (site quarantined, say): the worker delivers them.")
     finished = models.BooleanField(default=False, db_default=False)
 
     class Meta:
@@ -70,3 +71,8 @@ class RunSite(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.run_id} at site {self.site_id}"
+
+    @property
+    def unsettled(self) -> int:
+        """What the run owed and did not settle itself: it waits or is under way; once the run is over, it is the worker's."""
+        return max(0, self.fed - self.succeeded - self.failed)

@@ -25,6 +25,11 @@ class AttemptLine:
     symbol: str
     word: str
 
+    @property
+    def why(self) -> str:
+        """What caused it."""
+        return words.cause(self.row.cause)
+
 
 def last_attempts(*, user_id: str | None = None, site_id: int | None = None, limit: int = SHOWN) -> list[AttemptLine]:
     """The latest attempts for a user, or at a site."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -11,6 +10,7 @@ from django.utils import timezone
 from sites.models import ConnectedSite
 from sync.models import SiteHealth
 from sync.status import words
+from sync.status.waits import Wait, wait_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ LABELS = {
     "ok": "In sync",
     "pending": "Pending",
     "failing": "Failing",
+    "paused": "Paused",
     "quarantined": "Quarantined",
     "waiting": "Asked to wait",
     "inactive": "Inactive",
@@ -47,7 +48,8 @@ LOOKS = {
     "ok": ("success", "check_circle"),
     "pending": ("pending", "schedule"),
     "failing": ("failed", "error"),
-    "quarantined": ("failed", "pause_circle"),
+    "paused": ("pending", "pause_circle"),
+    "quarantined": ("failed", "sync_problem"),
     "waiting": ("pending", "hourglass_top"),
     "inactive": ("none", "block"),
     "empty": ("none", "person_off"),
@@ -62,9 +64,11 @@ class SiteOverview:
     counts: Counts
     health: SiteHealth | None
     state: str
-    """ok, pending, failing, quarantined, waiting, inactive or empty."""
+    """ok, pending, failing, paused, quarantined, waiting, inactive or empty."""
     words: str
     next_attempt_at: datetime | None = None
+    wait: Wait | None = None
+    """Why the hub waits with the whole site; of an inactive one, why it would."""
 
     @property
     def label(self) -> str:
@@ -93,54 +97,77 @@ class SiteOverview:
     @property
     def can_resume(self) -> bool:
         """Whether the hub waits with the whole site, which a person can end."""
-        return self.state in {"quarantined", "waiting"}
+        return self.wait is not None
 
+    @property
+    def can_pause(self) -> bool:
+        """Whether a person can have the hub wait with it."""
+        return self.wait is None or self.wait.kind != "paused"
 
-COUNTS = """
-select s.id, v.sync_status, count(*), min(v.next_attempt_at)
-from connected_sites s join user_sync_status v on v.site_id = s.id
-where s.is_active and (%(site)s::bigint is null or s.id = %(site)s::bigint) group by s.id, v.sync_status
-"""
+    @property
+    def can_probe(self) -> bool:
+        """Whether a probe now, instead of within the minute, would tell something."""
+        return self.state == "quarantined" and self.counts.open > 0
 
 
 def counts_by_site(site_id: int | None = None) -> dict[int, Counts]:
-    """The counts of every active site (or of one), by its key, in one query."""
+    """The counts of every active site (or of one), by its key, in one query, at the cost of what is not in sync."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, {"site": site_id})
-        rows = cursor.fetchall()
-    raw: dict[int, dict[str, Any]] = {}
-    for key, state, number, next_attempt_at in rows:
-        raw.setdefault(key, {})[state] = number
-        if state == "pending":
-            raw[key]["next_attempt_at"] = next_attempt_at
-    return {key: Counts(**numbers) for key, numbers in raw.items()}
+        cursor.execute("select site_id, in_sync, pending, in_progress, failed, next_attempt_at from user_sync_counts(%s)", [site_id])
+        return {key: Counts(*numbers) for key, *numbers in cursor.fetchall()}
+
+
+FAILED = """
+select s.id, coalesce(u.email, f.attempted_email, f.user_id), f.last_error
+from unnest(%s::bigint[]) s (id)
+cross join lateral (
+    select user_id, attempted_email, last_error from user_sync_delivery d where d.site_id = s.id and d.status = 'failed'
+    order by d.user_id limit 1
+) f
+left join user_profiles u on u.user_id = f.user_id
+"""
 
 
 def sites_overview() -> list[SiteOverview]:
-    """All sites with their health and counts, in three queries."""
-    counts = counts_by_site()
+    """All sites with their health and counts, in three queries, and a fourth where a site fails."""
+    # A table before the function that counts: where neither is there, "relation … does not exist" is what has a remedy.
     health = {row.site_id: row for row in SiteHealth.objects.all()}
+    counts = counts_by_site()
+    examples = _examples(counts)
     now = timezone.now()
-    return [_overview(site, counts.get(site.pk, Counts()), health.get(site.pk), now) for site in ConnectedSite.objects.all()]
+    return [
+        _overview(site, counts.get(site.pk, Counts()), health.get(site.pk), examples.get(site.pk, ""), now)
+        for site in ConnectedSite.objects.all()
+    ]
 
 
 def site_overview(site: ConnectedSite) -> SiteOverview:
-    """One site with its health and counts, in two queries."""
+    """One site with its health and counts, in two queries, or three where it fails."""
     health = SiteHealth.objects.filter(pk=site.pk).first()
-    return _overview(site, counts_by_site(site.pk).get(site.pk, Counts()), health, timezone.now())
+    counts = counts_by_site(site.pk)
+    return _overview(site, counts.get(site.pk, Counts()), health, _examples(counts).get(site.pk, ""), timezone.now())
 
 
-def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, now: datetime) -> SiteOverview:
+def _examples(counts: dict[int, Counts]) -> dict[int, str]:
+    """One user who failed, and why, at each site where some did."""
+    failing = [site_id for site_id, numbers in counts.items() if numbers.failed]
+    if not failing:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(FAILED, [failing])
+        return {site_id: f"{who}: {error.rstrip('.')}." for site_id, who, error in cursor.fetchall()}
+
+
+def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, example: str, now: datetime) -> SiteOverview:
+    wait = wait_of(health, now)
     if not site.is_active:
-        return SiteOverview(site, counts, health, "inactive", "Receives nothing. Activate it, and it catches up.")
-    if health and health.quarantined_at:
-        told = f"Paused {words.ago(health.quarantined_at, now)}: {health.quarantine_reason.rstrip('.')}."
-        return SiteOverview(site, counts, health, "quarantined", told, max(filter(None, [health.next_probe_at, now])))
-    if health and health.throttled_until and health.throttled_until > now:
-        return SiteOverview(site, counts, health, "waiting", "The site asked the hub to wait.", health.throttled_until)
+        paused = f" {wait.sentence}" if wait and wait.kind == "paused" else ""
+        return SiteOverview(site, counts, health, "inactive", f"Receives nothing. Activate it, and it catches up.{paused}", wait=wait)
+    if wait:
+        return SiteOverview(site, counts, health, wait.kind, _waiting(wait, counts), wait.until, wait)
     if counts.failed:
         told = f"{counts.failed:,} of {counts.total:,} failed" + (f", {counts.open:,} pending" if counts.open else "") + "."
-        return SiteOverview(site, counts, health, "failing", told)
+        return SiteOverview(site, counts, health, "failing", " ".join(filter(None, [told, example])))
     if counts.open:
         reason = f" Last error: {health.last_error.rstrip('.')}." if health and health.failures_in_row and health.last_error else ""
         next_try = counts.next_attempt_at if reason else None
@@ -148,6 +175,15 @@ def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, no
     if not counts.total:
         return SiteOverview(site, counts, health, "empty", "No user belongs here yet.")
     return SiteOverview(site, counts, health, "ok", f"All {words.count(counts.total, 'user')}.")
+
+
+def _waiting(wait: Wait, counts: Counts) -> str:
+    said = [wait.sentence]
+    if wait.kind == "paused":
+        said.append(f"{words.count(counts.open, 'user waits', 'users wait')}." if counts.open else "Nothing waits yet.")
+    elif wait.kind == "quarantined" and not counts.open:
+        said.append("Nothing is owed to it now: the next change for it is the probe.")
+    return " ".join(said)
 
 
 def totals(overviews: Sequence[SiteOverview]) -> Counts:

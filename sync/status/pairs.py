@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
+from sync.models import SiteHealth
 from sync.status import words
+from sync.status.waits import Wait, wait_of
 
 LABELS = {"pending": "Pending", "in_progress": "In progress", "success": "In sync", "failed": "Failed"}
 SYMBOLS = {
@@ -36,6 +39,10 @@ class SiteStatus:
     in_scope: bool
     wanted_action: str
     site_id: int
+    wait: Wait | None = None
+    """Why the hub waits with the whole site, where this user is pending."""
+    last_error: str = ""
+    """What the last try came to. `error_message` is why the user is not in sync now, which may be the site's pause."""
 
     @property
     def label(self) -> str:
@@ -71,9 +78,20 @@ class SiteStatus:
         return words.until(self.next_attempt_at) if self.status == "pending" else ""
 
     @property
+    def is_paused(self) -> bool:
+        """Whether a person has it wait."""
+        return self.wait is not None and self.wait.kind == "paused"
+
+    @property
     def details(self) -> list[str]:
         """What there is to say beyond the label, a sentence each: why, how often, when next, when it last worked."""
         said = [f"{self.error_message.rstrip('.')}."] if self.error_message else []
+        if self.last_error and self.last_error != self.error_message:
+            said.append(f"Before: {self.last_error.rstrip('.')}.")
+        if self.is_paused:
+            said.append("Sent when the site is resumed.")
+        elif self.wait and self.wait.kind == "quarantined":
+            said.append("The site is quarantined.")
         if self.status == "failed":
             said.append("Not tried again until the user or the site changes, or someone sends it again.")
         if self.status in {"pending", "failed"} and self.attempts:
@@ -102,30 +120,66 @@ class UserStatus:
 
 ROWS = """
 select v.user_id, v.email, v.full_name, v.site_name, v.site_display_name, v.sync_status, v.last_synced_at, v.attempts, v.next_attempt_at,
-    -- Never tried since the site was quarantined: the site's trouble is the reason.
-    coalesce(v.error_message, case when v.sync_status = 'pending' and h.quarantined_at is not null then h.quarantine_reason end),
-    v.in_scope, v.wanted_action, v.site_id
+    v.error_message, v.in_scope, v.wanted_action, v.site_id,
+    h.paused_at, h.paused_by, h.pause_reason, h.quarantined_at, h.quarantine_reason, h.next_probe_at, h.throttled_until, h.last_error
 from user_sync_status v left join user_sync_site_health h on h.site_id = v.site_id
-where v.user_id = any (%s) order by v.user_id, v.site_id
+where v.user_id = any (%s)
 """
+IN_ORDER = " order by v.user_id, v.site_id"
+OF_PAIRS = ROWS + " and v.site_id = any (%s) and (v.user_id, v.site_id) in (select * from unnest(%s::text[], %s::bigint[]))"  # noqa: S608
+OF_HEALTH = 13
+"""How many columns come before those of the site's health."""
 
 
 def of_users(user_ids: Sequence[str]) -> dict[str, UserStatus]:
     """The status of these users, by public id, in one query. A user who is gone is there while a removal is unsettled."""
+    return _read(ROWS + IN_ORDER, [list(user_ids)])
+
+
+def of_pairs(pairs: Sequence[tuple[str, int]]) -> dict[str, UserStatus]:
+    """The status of these users at these sites only (public id and site's key), by public id, in one query."""
+    user_ids, site_ids = [user_id for user_id, _ in pairs], [site_id for _, site_id in pairs]
+    return _read(OF_PAIRS, [list(set(user_ids)), list(set(site_ids)), user_ids, site_ids])
+
+
+def _read(query: str, parameters: list[Any]) -> dict[str, UserStatus]:
     with connection.cursor() as cursor:
-        cursor.execute(ROWS, [list(user_ids)])
+        cursor.execute(query, parameters)
         rows = cursor.fetchall()
+    now = timezone.now()
     people: dict[str, tuple[str, str]] = {}
     sites: dict[str, list[SiteStatus]] = {}
-    for user_id, email, full_name, name, display, state, synced, tries, next_try, error, in_scope, action, site_id in rows:
+    waits: dict[int, Wait | None] = {}
+    for row in rows:
+        user_id, email, full_name = row[:3]
+        site_id = row[OF_HEALTH - 1]
+        if site_id not in waits:
+            waits[site_id] = _wait(row[OF_HEALTH:], now)
         people[user_id] = (email, full_name)
-        sites.setdefault(user_id, []).append(
-            SiteStatus(name, display or name, state, synced, tries, next_try, error, in_scope, action, site_id)
-        )
+        sites.setdefault(user_id, []).append(_site(row[3:OF_HEALTH], waits[site_id]))
     found = {}
     for user_id, (email, full_name) in people.items():
         found[user_id] = UserStatus(user_id, email, full_name, worst(row.status for row in sites[user_id]), sites[user_id])
     return found
+
+
+def _wait(columns: Sequence[Any], now: datetime) -> Wait | None:
+    names = (
+        "paused_at", "paused_by", "pause_reason", "quarantined_at", "quarantine_reason", "next_probe_at", "throttled_until", "last_error",
+    )  # fmt: skip
+    return wait_of(SiteHealth(**dict(zip(names, columns, strict=True))), now)
+
+
+def _site(columns: Sequence[Any], wait: Wait | None) -> SiteStatus:
+    name, display, state, synced, tries, next_try, error, in_scope, action, site_id = columns
+    wait = wait if state == "pending" else None
+    reason = error
+    if wait and wait.kind == "paused":
+        reason = wait.sentence.rstrip(".")
+    elif wait and not error:
+        # Never tried since the site was quarantined, or asked for a wait: the site's trouble is the reason.
+        reason = wait.reason or None
+    return SiteStatus(name, display or name, state, synced, tries, next_try, reason, in_scope, action, site_id, wait, error or "")
 
 
 def of_user(user_id: str) -> UserStatus | None:
@@ -183,6 +237,8 @@ def _done(done: list[SiteStatus], concerned: int) -> str:
 
 def _open(site: SiteStatus) -> str:
     text = f"{site.label} at {site.display_name}"
+    if site.wait and site.is_paused:
+        return f"{text}: {site.wait.phrase}; {site.wait.then}."
     if site.error_message:
         text += f": {site.error_message.rstrip('.')}"
     if site.next_words:

@@ -4,6 +4,24 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+CAUSES = {
+    "save": "Save",
+    "change": "Change",
+    "api": "API",
+    "cli": "Command line",
+    "admin": "Sent by hand",
+    "sync_all": "Sync All",
+    "retry": "Retry",
+    "sql": "SQL console",
+    "reconcile": "Reconcile",
+    "removal": "Email freed by a removal",
+}
+
+
+def cause(word: str) -> str:
+    """Why something was sent, as people say it; one that is not known is shown as it is, for the log may be older than this list."""
+    return CAUSES.get(word, word.replace("_", " ").capitalize())
+
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """`just now`, `5 min ago`, `3 days ago`; `never` for None."""

@@ -1,6 +1,7 @@
 """One request and its answer as libcurl handles them."""
 
 import errno
+import functools
 import io
 import select
 import socket
@@ -41,8 +42,7 @@ class Exchange:
         self.connect_by = self._started + min(request.connect_timeout, request.timeout)
         self._lines = [f"{name}: {value}" if value else f"{name};" for name, value in wire.headers(request).items()]
         self._body = io.BytesIO()
-        self._headers: dict[str, str] = {}
-        self._in_head = True
+        self._head: list[bytes] = []
         self._truncated = False
         self._blocked: str | None = None
         self.addresses: Sequence[str] = ()
@@ -57,28 +57,40 @@ class Exchange:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
-    def prepare(self, handle: Any, addresses: Sequence[str], kept: Mapping[tuple[str, int], int]) -> None:
-        """Tells a fresh handle everything about the request.
+    @property
+    def kind(self) -> tuple[str, str, bool]:
+        """Requests of one kind can share a handle, one after the other."""
+        return self.address.scheme, self.request.method, self._has_body
 
-        Takes the host's addresses, unless it is one itself, and the descriptors of kept connections by their local address and port.
-        """
-        request, to = self.request, self.address
-        self.addresses, self._kept = addresses, kept
-        if self.stale:
-            self.stale = False
-            handle.setopt(pycurl.FRESH_CONNECT, 1)
-        given = {name.lower() for name in request.headers}
-        handle.setopt(pycurl.URL, to.url)
+    @property
+    def _has_body(self) -> bool:
+        return bool(self.request.body) or self.request.method not in {"GET", "DELETE"}
+
+    def new_handle(self) -> Any:
+        """A handle that knows what is the same for all requests of this kind."""
+        handle = pycurl.Curl()
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.PROXY, "")
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.FOLLOWLOCATION, 0)
-        handle.setopt(pycurl.CUSTOMREQUEST, request.method)
-        if request.body or request.method not in {"GET", "DELETE"}:
+        handle.setopt(pycurl.CUSTOMREQUEST, self.request.method)
+        handle.setopt(pycurl.MAXAGE_CONN, KEEP_ALIVE)
+        return handle
+
+    def prepare(self, handle: Any, addresses: Sequence[str], kept: Mapping[tuple[str, int], int]) -> None:
+        """Tells a handle of its kind everything about the request.
+
+        Takes the host's addresses, unless it is one itself, and the descriptors of kept connections by their local address and port.
+        """
+        request, to = self.request, self.address
+        self.addresses, self._kept = addresses, kept
+        handle.setopt(pycurl.FRESH_CONNECT, int(self.stale))
+        self.stale = False
+        handle.setopt(pycurl.URL, to.url)
+        if self._has_body:
             handle.setopt(pycurl.POSTFIELDS, request.body)
-        unwanted = [f"{name}:" for name in _OWN_DEFAULTS if name not in given]
-        handle.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in self._lines + unwanted])
+        handle.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in self._lines] + _unwanted(tuple(request.headers)))
         if to.scheme == "https":
             handle.setopt(pycurl.CAINFO, tls.ca_file())
         if addresses:
@@ -86,19 +98,19 @@ class Exchange:
             handle.setopt(pycurl.RESOLVE, [f"+{to.host}:{to.port}:{listed}"])
         handle.setopt(pycurl.TIMEOUT_MS, self._milliseconds(self.request.timeout))
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, self._milliseconds(self.request.connect_timeout))
-        handle.setopt(pycurl.MAXAGE_CONN, KEEP_ALIVE)
         handle.setopt(pycurl.WRITEFUNCTION, self._write)
-        handle.setopt(pycurl.HEADERFUNCTION, self._header)
+        handle.setopt(pycurl.HEADERFUNCTION, self._head.append)
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         handle.setopt(pycurl.PREREQFUNCTION, self._about_to_send)
 
     def answer(self, handle: Any, code: int | None, message: str) -> HttpResponse:
         """The answer, once libcurl is done with it. Raises Failed when there is none."""
-        if code is None and self._in_head:
-            raise failures.cut_short()  # libcurl takes the site's hanging up for the end of the headers
         if code is None or self._truncated:
+            headers, whole = _parsed(self._head)
+            if code is None and not whole:
+                raise failures.cut_short()  # libcurl takes the site's hanging up for the end of the headers
             status = handle.getinfo(pycurl.RESPONSE_CODE)
-            return HttpResponse(status, self._body.getvalue(), self._headers, self._truncated, self.took)
+            return HttpResponse(status, self._body.getvalue(), headers, self._truncated, self.took)
         raise self._failed(code, message, handle.getinfo(pycurl.OS_ERRNO))
 
     def not_in_time(self, failed: Failed) -> Failed:
@@ -141,18 +153,6 @@ class Exchange:
             return 0  # tells libcurl to stop
         return len(data)
 
-    def _header(self, line: bytes) -> None:
-        text = line.decode("latin-1").rstrip("\r\n")
-        if text.startswith("HTTP/"):
-            self._headers.clear()  # of an interim answer (100 Continue)
-            self._in_head = True
-        elif not text:
-            self._in_head = False  # trailers may follow, which are no headers
-        elif self._in_head and ":" in text:
-            name, value = text.split(":", 1)
-            name, value = name.strip().lower(), value.strip()
-            self._headers[name] = f"{self._headers[name]}, {value}" if name in self._headers else value
-
     def _open_socket(self, purpose: int, address: Any) -> Any:
         family, kind, protocol, target = address
         if self._sent:
@@ -180,3 +180,28 @@ def _has_something_to_read(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _parsed(lines: Sequence[bytes]) -> tuple[dict[str, str], bool]:
+    """The headers of the final answer, by their names in lower case, and whether their end was seen."""
+    headers: dict[str, str] = {}
+    in_head = True
+    for line in lines:
+        text = line.decode("latin-1").rstrip("\r\n")
+        if text.startswith("HTTP/"):
+            headers.clear()  # of an interim answer (100 Continue)
+            in_head = True
+        elif not text:
+            in_head = False  # trailers may follow, which are no headers
+        elif in_head and ":" in text:
+            name, value = text.split(":", 1)
+            name, value = name.strip().lower(), value.strip()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers, not in_head
+
+
+@functools.lru_cache(maxsize=64)
+def _unwanted(names: tuple[str, ...]) -> list[bytes]:
+    """What takes away the headers that libcurl would add to those given."""
+    given = {name.lower() for name in names}
+    return [f"{name}:".encode() for name in _OWN_DEFAULTS if name not in given]

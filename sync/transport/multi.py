@@ -6,7 +6,6 @@ Its sockets are waited for by epoll (or the like): select() ends at 1,024 descri
 
 import contextlib
 import math
-import selectors
 import socket
 import time
 from collections.abc import Hashable, Sequence
@@ -18,25 +17,22 @@ import pycurl
 from sync.transport import failures, resolver, wire
 from sync.transport.exchange import Exchange
 from sync.transport.failures import Failed
+from sync.transport.readiness import READ, WRITE, Readiness
 from sync.transport.values import HttpRequest, HttpResult
 
-_EVENTS = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-}
+_EVENTS = {pycurl.POLL_IN: READ, pycurl.POLL_OUT: WRITE, pycurl.POLL_INOUT: READ | WRITE}
 
 
 class MultiTransport:
-    """A pool of requests under way. Not thread-safe: one thread owns it."""
+    """A pool of requests under way. One thread owns it."""
 
     def __init__(self) -> None:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
-        self._selector = selectors.DefaultSelector()
+        self._readiness = Readiness()
         self._timer = math.inf
-        self._idle: list[Any] = []
+        self._idle: dict[tuple[str, str, bool], list[Any]] = {}
         self._kept = KeptConnections()
         self._busy: dict[Any, Exchange] = {}
         self._looking_up: dict[Exchange, Future[tuple[str, ...]]] = {}
@@ -45,7 +41,8 @@ class MultiTransport:
         self._woken, self._bell = socket.socketpair()
         self._woken.setblocking(False)
         self._bell.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._readiness.watch(self._woken.fileno(), READ)
+        self._wanted = False
 
     def __len__(self) -> int:
         return len(self._busy) + len(self._looking_up) + len(self._ready)
@@ -74,10 +71,16 @@ class MultiTransport:
         """
         ends = time.monotonic() + wait
         self._turn(0.0)
-        while not self._ready and (self._busy or self._looking_up) and (left := ends - time.monotonic()) > 0:
+        while not self._ready and not self._wanted and (self._busy or self._looking_up) and (left := ends - time.monotonic()) > 0:
             self._turn(left)
+        self._wanted = False
         ready, self._ready = self._ready, []
         return ready
+
+    def wake(self) -> None:
+        """Has `poll` return soon. The one method that any thread may call."""
+        self._wanted = True
+        self._ring(None)
 
     def abandon(self) -> list[Hashable]:
         """Drops every request under way and returns their tags."""
@@ -93,17 +96,18 @@ class MultiTransport:
     def close(self) -> None:
         """Ends everything and frees the connections."""
         self.abandon()
-        for handle in self._idle:
-            handle.close()
+        for handles in self._idle.values():
+            for handle in handles:
+                handle.close()
         self._idle.clear()
         self._multi.close()
-        self._selector.close()
+        self._readiness.close()
         self._woken.close()
         self._bell.close()
 
     # Looking up
 
-    def _ring(self, _: "Future[tuple[str, ...]]") -> None:
+    def _ring(self, _: "Future[tuple[str, ...]] | None") -> None:
         # Rung often enough already, or closed meanwhile.
         with contextlib.suppress(OSError):
             self._bell.send(b".")
@@ -129,7 +133,8 @@ class MultiTransport:
     # Sending
 
     def _start(self, exchange: Exchange, addresses: Sequence[str]) -> None:
-        handle = self._idle.pop() if self._idle else pycurl.Curl()
+        idle = self._idle.get(exchange.kind)
+        handle = idle.pop() if idle else exchange.new_handle()
         exchange.prepare(handle, addresses, self._kept.descriptors)
         self._busy[handle] = exchange
         self._multi.add_handle(handle)
@@ -138,14 +143,16 @@ class MultiTransport:
         """Waits at most so long for something to happen, and lets libcurl act on it."""
         now = time.monotonic()
         until = min([now + wait, self._timer, *(exchange.connect_by for exchange in self._looking_up)])
-        for key, events in self._selector.select(max(0.0, until - now)):
-            if key.fileobj is self._woken:
+        bell = self._woken.fileno()
+        for descriptor, events in self._readiness.wait(max(0.0, until - now)):
+            if descriptor == bell:
                 with contextlib.suppress(BlockingIOError):
                     self._woken.recv(4096)
                 continue
-            readable = pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0
-            writable = pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-            self._multi.socket_action(key.fd, readable | writable)
+            # What is neither is an error or a hang-up: libcurl finds out what by trying.
+            readable = pycurl.CSELECT_IN if events & ~WRITE else 0
+            writable = pycurl.CSELECT_OUT if events & ~READ else 0
+            self._multi.socket_action(descriptor, readable | writable)
         if time.monotonic() >= self._timer:
             self._timer = math.inf
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -162,7 +169,7 @@ class MultiTransport:
     def _finish(self, handle: Any, code: int | None, message: str) -> None:
         exchange = self._busy.pop(handle)
         if exchange.stale:
-            self._release(handle)
+            self._release(handle, exchange)
             self._start(exchange, exchange.addresses)
             return
         if code is None:
@@ -171,25 +178,22 @@ class MultiTransport:
             result: HttpResult = exchange.answer(handle, code, message)
         except Failed as failed:
             result = failed.after(exchange.took)
-        self._release(handle)
+        self._release(handle, exchange)
         self._ready.append((exchange.tag, result))
 
-    def _release(self, handle: Any) -> None:
+    def _release(self, handle: Any, exchange: Exchange) -> None:
         self._multi.remove_handle(handle)
-        handle.reset()
-        self._idle.append(handle)
+        # Whatever is not told anew for each request is taken back. RESOLVE is, where a host has to be looked up.
+        handle.unsetopt(pycurl.RESOLVE)
+        self._idle.setdefault(exchange.kind, []).append(handle)
 
     # What libcurl calls
 
     def _watch(self, what: int, descriptor: int, multi: Any, data: Any) -> None:
-        known = descriptor in self._selector.get_map()
         if what == pycurl.POLL_REMOVE:
-            if known:
-                self._selector.unregister(descriptor)
-        elif known:
-            self._selector.modify(descriptor, _EVENTS[what])
+            self._readiness.forget(descriptor)
         elif what in _EVENTS:
-            self._selector.register(descriptor, _EVENTS[what])
+            self._readiness.watch(descriptor, _EVENTS[what])
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000

@@ -48,11 +48,17 @@ def address(url: str) -> Address:
 def headers(request: HttpRequest) -> dict[str, str]:
     """The request's headers, plus that the answer must not be packed. Raises ValueError naming one that cannot be sent, not its value."""
     for name, value in request.headers.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not _is_name(name) or not _VALUE.fullmatch(value):
             raise ValueError(f"The header {name!r} has characters in it that cannot be sent")
     return {"Accept-Encoding": "identity", **request.headers}
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name))
+
+
+@functools.lru_cache(maxsize=4096)
 def is_ip(host: str) -> bool:
     """The host is an IP address: there is nothing to look up."""
     try:

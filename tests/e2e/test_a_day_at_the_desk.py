@@ -79,7 +79,7 @@ def test_a_day_at_the_desk(page: Page, desk: BrowserContext, stage: Stage, event
 
     # The site is back; the open page follows by itself.
     stage.sites["cms"].start()
-    person.card("CMS").get_by_role("button", name="Try now").click()
+    person.card("CMS").get_by_role("button", name="Resume").click()
     person.says("CMS receives again")
     expect(person.card("CMS")).to_contain_text("In sync")
     expect(page.get_by_role("row").filter(has_text="Pending")).to_have_count(0)
@@ -87,10 +87,26 @@ def test_a_day_at_the_desk(page: Page, desk: BrowserContext, stage: Stage, event
     person.row("User 2").get_by_role("button").click()
     expect(person.row("User 2")).to_contain_text("Sent to 4 sites: all in sync.")
 
+    # Pause a site for a while: its users wait, and everybody can read who did it and why.
+    person.card("Sales").get_by_role("link", name="Sales", exact=True).click()
+    page.get_by_label("Reason for the pause").fill("new server")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    person.says("Sales is paused: what it is owed waits")
+    person.open_user("User 1")
+    page.get_by_label("Role").select_option("staff")
+    person.save()
+    person.says(re.compile("In sync at 3 of 4 sites. Pending at Sales: paused by root .*: new server; sent when the site is resumed."))
+    person.go_to("Dashboard")
+    expect(person.card("Sales")).to_contain_text(re.compile("Paused by root .*: new server. 1 user waits."))
+    person.card("Sales").get_by_role("button", name="Resume").click()
+    person.says("Sales receives again")
+    expect(person.card("Sales")).to_contain_text("In sync")
+    eventually(lambda: stage.sites["sales"].user("u1@example.com")["role"] == "staff")  # type: ignore[index]
+
     # Sync All: the progress reaches the end, everybody was sent again.
     before = handled(stage.sites["hrms"])
     page.get_by_role("button", name="Sync All Users").click()
-    person.says("Sync started: 16 deliveries to 4 sites.")
+    person.says("Sync started: 12 deliveries to 4 sites.")
     expect(page.locator("#hub-run")).to_contain_text(re.compile(r"Finished .*delivered\."))
     expect(page.locator("#hub-run progress")).to_have_count(0)
     assert handled(stage.sites["hrms"]) - before >= 3

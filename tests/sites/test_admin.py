@@ -118,7 +118,27 @@ def test_reloading_the_page_with_the_new_secret_does_not_make_another_one(hrms: 
     again = person.post(f"{LIST}{hrms.pk}/new-secret/", replaces=replaces)
     assert secret_of(hrms) == copied
     assert copied not in again.content.decode()
-    assert "was replaced already" in told(again)[0]
+    assert told(again) == [
+        "The secret of HRMS is in place. It was shown once and is not shown again: if you did not keep it, make a new one."
+    ]
+
+
+def test_reloading_the_page_with_a_new_sites_secret_leads_to_the_site_and_is_no_error() -> None:
+    person = root()
+    person.post(ADD, **form())
+    secret = SiteCredential.objects.get().secret
+    again = person.post(ADD, **form(url="https://hrms.example.com/"))
+    assert again.redirect_chain == [(f"{LIST}{ConnectedSite.objects.get().pk}/change/", 302)]
+    assert "shown once and is not shown again" in told(again)[0]
+    assert SiteCredential.objects.get().secret == secret
+    other = person.post(ADD, **form(url="https://other.example.com"))
+    assert errors(other) == {"name": ["Another site has this name. Choose another one."]}
+
+
+def test_the_sample_code_beside_the_secret_checks_signature_and_version() -> None:
+    page = text(root().post(ADD, **form()))
+    assert "new Webhook(process.env.SYNC_SECRET).verify(" in page
+    assert "if (!held || version >= held.version) await db.save({ id, version," in page
 
 
 def test_a_site_without_a_secret_says_that_nothing_can_be_sent(hrms: ConnectedSite) -> None:

@@ -36,11 +36,17 @@ PERMISSIONS = {
     ("PATCH", "/api/sites/hrms"): "sites.change_connectedsite",
     ("DELETE", "/api/sites/hrms"): "sites.delete_connectedsite",
     ("POST", "/api/sites/hrms/secret"): "sites.change_connectedsite",
+    ("GET", "/api/sites/hrms/status"): "sites.view_connectedsite",
+    ("GET", "/api/sites/hrms/events"): "sites.view_connectedsite",
+    ("POST", "/api/sites/hrms/pause"): "sites.change_connectedsite",
+    ("POST", "/api/sites/hrms/resume"): "sites.change_connectedsite",
+    ("POST", "/api/sites/hrms/probe"): "sites.change_connectedsite",
     ("POST", "/api/sync/user"): MAY_SYNC,
     ("GET", "/api/sync/user"): "sync.view_delivery",
     ("POST", "/api/sync/all-users"): MAY_SYNC,
     ("GET", "/api/sync/runs/00000000-0000-0000-0000-000000000000"): "sync.view_syncrun",
     ("POST", "/api/sync/runs/00000000-0000-0000-0000-000000000000/cancel"): MAY_CANCEL,
+    ("POST", "/api/sync/runs/00000000-0000-0000-0000-000000000000/resume"): MAY_CANCEL,
 }
 
 

@@ -130,7 +130,7 @@ def test_a_quarantined_site_says_why_and_when_next_also_for_users_that_were_neve
         user(f"u{n}@example.com")
     late = user("late@example.com")
     page = text(root().get(DASHBOARD))
-    assert "Quarantined Paused just now: HTTP 401" in page
+    assert "Quarantined Quarantined just now: HTTP 401" in page
     assert "Next try in 1 min" in page
     state = status.of_user(late.user_id)
     assert state is not None
@@ -207,7 +207,7 @@ def test_sync_all_starts_one_run_whatever_the_number_of_clicks(hrms: ScriptedSit
     user()
     a_worker_is_alive()
     person = root()
-    assert "Sync started: 1 deliveries to 1 site" in text(person.click(SYNC_ALL))
+    assert "Sync started: 1 delivery to 1 site" in text(person.click(SYNC_ALL))
     assert "under way already" in text(person.click(SYNC_ALL))
     page = text(person.get(DASHBOARD))
     assert "Sync All, 1 site. Waiting for a worker: 0 of 1 delivered." in page
@@ -226,7 +226,7 @@ def test_without_javascript_a_button_leads_back_to_the_page_with_a_message(hrms:
     page = person.post(SYNC_USER, user_id=ann.user_id, next="/admin/?q=ann")
     assert (page.redirect_chain, told(page)) == ([("/admin/?q=ann", 302)], ["Sent to 1 site: all in sync."])
     page = person.post(SYNC_ALL, next="/admin/")
-    assert told(page)[0].startswith("Sync started: 1 deliveries to 1 site")
+    assert told(page)[0].startswith("Sync started: 1 delivery to 1 site")
 
 
 def test_the_refresh_icon_answers_in_its_row_with_what_happened(hrms: ScriptedSite, connect: Connect) -> None:  # noqa: F811

@@ -1,5 +1,6 @@
 """A wrong setting or an absent database is one line for a person, from whatever is started, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def test_without_a_secret_key_every_command_names_it_and_exits_2(command: str) -
         ({"DATABASE_URL": "postgresql://u:of-no-use@h:5432"}, "DATABASE_URL names no database"),
         ({"DEBUG": "perhaps"}, "DEBUG='perhaps' is neither true nor false."),
         ({"SYNC_PUSH_DEADLINE": "soon"}, "SYNC_PUSH_DEADLINE='soon' is not a number."),
+        ({"SYNC_BLOCKED_NETWORKS": "10.0.0.0/8,foo"}, "SYNC_BLOCKED_NETWORKS: 'foo' is not a network. Write networks like 169.254.0.0/16"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_remedy(settings: dict[str, str], named: str) -> None:
@@ -88,6 +90,17 @@ def test_an_option_that_postgresql_does_not_know_is_named() -> None:
     done = manage("migrate", SECRET_KEY="a-key", DATABASE_URL=f"{NOWHERE}?sslmoed=require")
     assert done.returncode == 2
     assert 'DATABASE_URL has an option that PostgreSQL does not know: invalid connection option "sslmoed"' in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sync_users", "sync_status"])
+@pytest.mark.parametrize(
+    ("settings", "status", "named"),
+    [({}, 1, "cannot reach PostgreSQL at 127.0.0.1:1"), ({"SYNC_PUSH_DEADLINE": "soon"}, 2, "SYNC_PUSH_DEADLINE='soon' is not a number.")],
+)
+def test_who_asked_for_json_is_told_in_json(command: str, settings: dict[str, str], status: int, named: str) -> None:
+    done = manage(command, "--json", **(GOOD | settings))
+    assert (done.returncode, done.stderr) == (status, "")
+    assert json.loads(done.stdout)["error"].startswith(named)
 
 
 def test_whoever_asks_for_the_traceback_gets_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 from werkzeug import Request, Response
 
 from sites.models import ConnectedSite
+from sync import operations
 from sync.models import Delivery, SyncRun
 from tests.commands import numbers, people, run
 from tests.processes import HubProcess
@@ -128,7 +129,7 @@ def test_a_site_in_quarantine_leaves_its_deliveries_to_the_worker_and_says_why(h
     assert (delivered, failed + left) == (0, 20)
     assert left > 0
     assert numbers(ran)["hrms"] == ["20", "0", "0"]
-    assert "down: Paused just now: Connection refused: nothing listens at the site's address." in ran.out
+    assert "down: Quarantined just now: Connection refused: nothing listens at the site's address." in ran.out
     assert "No worker is running: start one with `manage.py sync_worker`." in ran.out
 
 
@@ -167,8 +168,8 @@ def test_a_lease_that_a_dead_process_left_is_freed_without_a_worker(hrms: Script
     began = time.monotonic()
     ran = run("sync_users")
     assert time.monotonic() - began < 15
-    assert ran.status == 1
-    assert "The sender ended before the answer came" in ran.out
+    assert ran.status == 0
+    assert [(a.status, a.run_id is None) for a in attempts()[-2:]] == [("lost", True), ("success", False)]
 
 
 def test_nothing_to_send_says_why(connect: Connect) -> None:
@@ -233,3 +234,34 @@ def test_a_name_that_the_output_cannot_write_does_not_end_it(hrms: ScriptedSite,
         assert command.process is not None
         assert command.process.wait(30) == 1
     assert "zo\\xeb@example.com at hrms" in command.output
+
+
+def test_a_cancelled_run_can_be_listed_and_resumed(hrms: ScriptedSite) -> None:
+    people(5)
+    drain()
+    started = operations.sync_all(cause="sync_all").run
+    ran = run("sync_runs", "--cancel", str(started.public_id))
+    assert (ran.status, "was cancelled" in ran.out) == (0, True)
+    assert run("sync_runs", "--json").document["runs"][0]["summary"] == "Cancelled just now: 0 of 5 delivered, 5 not sent."
+    before = len(hrms.requests)
+    resumed = run("sync_users", "--resume", str(started.public_id))
+    assert resumed.status == 0
+    assert len(hrms.requests) - before == 5
+    assert "Finished" in run("sync_runs").out
+    again = run("sync_users", "--json", "--resume", str(started.public_id))
+    assert (again.status, again.document["error"]) == (2, "The run is over; nothing was resumed.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sync_users", "--resume", "nonsense"], "There is no run 'nonsense': `manage.py sync_runs` lists them."),
+        (["sync_users", "--resume", "nonsense", "--pending"], "--resume goes on with a run as it was started: give it alone."),
+        (["sync_runs", "--cancel", "f8f9b3cf-7f99-47d2-a1f8-ccf66e316429"], "There is no run 'f8f9b3cf"),
+    ],
+)
+def test_an_unknown_run_is_named(db: None, arguments: list[str], said: str) -> None:
+    ran = run(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert said in ran.err
+    assert said in run(*arguments, "--json").document["error"]

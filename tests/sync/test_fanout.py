@@ -66,7 +66,7 @@ def test_a_user_who_leaves_the_scope_is_removed_and_on_return_sent_again(hrms: S
     assert versions == sorted(set(versions))
 
 
-def test_a_site_whose_roles_change_gets_the_removal_at_the_same_version_under_a_new_message_id(hrms: ScriptedSite) -> None:
+def test_a_site_whose_roles_change_gets_each_action_at_a_higher_version(hrms: ScriptedSite) -> None:
     user()
     drain()
     ConnectedSite.objects.update(roles=["manager"])
@@ -74,8 +74,9 @@ def test_a_site_whose_roles_change_gets_the_removal_at_the_same_version_under_a_
     ConnectedSite.objects.update(roles=[])
     drain()
     assert [body["action"] for body in hrms.bodies] == ["upsert", "delete", "upsert"]
-    assert len({body["version"] for body in hrms.bodies}) == 1
-    assert len({received.message_id for received in hrms.requests}) == 3
+    # A request of before that arrives late undoes nothing at a site that ignores lower versions.
+    versions = [body["version"] for body in hrms.bodies]
+    assert versions == sorted(set(versions))
 
 
 def test_nobody_is_told_of_the_removal_of_a_user_that_was_never_sent(hrms: ScriptedSite) -> None:

@@ -1,84 +1,228 @@
-"""The queries that run all the time stay on their indexes when there are many deliveries."""
+"""The queries that run all the time stay on their indexes when there is much: what they cost does not grow with what is in sync."""
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import F, Q, QuerySet
+from django.test import RequestFactory
 
-from sync.deliver.claim import CLAIM, LEASE_GRACE
+from ssodash.admin_site import HubAdminSite
+from sync import reconcile, retention, walk
+from sync.admin.log import UserSyncLogAdmin
+from sync.admin.shared import COUNTED
+from sync.deliver.claim import CLAIM, claim
 from sync.deliver.leases import EXPIRED
-from sync.deliver.targets import LOAD
+from sync.deliver.targets import LOAD, open_slots
+from sync.fanout import OWE, TAKE
+from sync.models import SiteHealth, UserSyncLog
+from sync.status.directory import GONE
 from sync.status.pairs import ROWS
-from tests.sync.conftest import Connect, sql
+from tests.sync.conftest import sql
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+
+SITES, USERS, ATTEMPTS = 8, 30_000, 150_000
+SMALL = {"connected_sites", "user_sync_site_health", "site_credentials"}
+"""Tables that may be read whole: they hold a row a site."""
+MADE = f"""
+set session_replication_role = replica;
+insert into connected_sites (name, display_name, url, category, icon)
+    select 'site' || n, 'Site ' || n, 'http://127.0.0.1:9', '', 'apps' from generate_series(1, {SITES}) n;
+insert into user_sync_site_health (site_id, reconcile_done) select id, 1 from connected_sites;
+insert into user_profiles (user_id, email, full_name, version)
+    select 'user_' || lpad(n::text, 6, '0'), 'u' || n || '@example.com', 'U', n from generate_series(1, {USERS}) n;
+insert into user_sync_delivery (user_id, site_id, wanted_action, wanted_version, status, attempted_version, acked_version, acked_action,
+        acked_epoch, next_attempt_at)
+    select u.user_id, s.id, 'upsert', u.version, 'success', u.version, u.version, 'upsert', 1, null
+    from user_profiles u cross join connected_sites s;
+insert into user_sync_log (attempt_id, user_id, email, site_id, site_name, type, version, status, outcome, message_id, cause, started_at,
+        completed_at)
+    select gen_random_uuid(), 'user_' || lpad((n % {USERS})::text, 6, '0'), 'x@example.com',
+        (select min(id) from connected_sites) + case when n % 5000 = 7 then 0 else 1 + n % ({SITES} - 1) end, 'site',
+        'upsert', n, case when n % 5000 = 0 then 'failed' else 'success' end, 'delivered', 'msg_' || n, 'save', at, at
+    from generate_series(1, {ATTEMPTS}) n cross join lateral (select now() - make_interval(mins => {ATTEMPTS} - n) as at) t;
+update user_sync_delivery set status = 'pending', next_attempt_at = now() where id in (select id from user_sync_delivery limit 3);
+set session_replication_role = default;
+"""
+TABLES = "user_profiles, user_sync_delivery, user_sync_log, user_sync_outbox, connected_sites, user_sync_site_health"
 
 
-@pytest.fixture(autouse=True)
-def _many(connect: Connect) -> None:
-    for number in range(4):
-        connect(f"site{number}")
-    sql("alter table user_profiles disable trigger user")
-    sql(
-        "insert into user_profiles (user_id, email, full_name)"
-        " select 'user_' || n, 'u' || n || '@example.com', 'U' from generate_series(1, 60000) n"
-    )
-    sql("alter table user_profiles enable trigger user")
-    sql(
-        "insert into user_sync_delivery (user_id, site_id, wanted_action, wanted_version, status, attempted_version, next_attempt_at)"
-        " select u.user_id, s.id, 'upsert', 1, 'success', 1, null from user_profiles u cross join connected_sites s where u.id % 2 = 0"
-    )
-    sql("update user_sync_delivery set status = 'pending', next_attempt_at = now() where id in (select id from user_sync_delivery limit 2)")
-    sql("analyze user_profiles, user_sync_delivery, connected_sites, user_sync_site_health")
+@pytest.fixture(scope="module", autouse=True)
+def _many(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Made once for this module and seen by all its tests, which are rolled back."""
+    with django_db_blocker.unblock():
+        sql(MADE)
+        sql(f"vacuum analyze {TABLES}")
+        yield
+        sql(f"set session_replication_role = replica; truncate {TABLES} cascade; set session_replication_role = default")
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
 
 
-def explain(query: str, parameters: Any) -> list[dict[str, Any]]:
+def explain(query: str, parameters: Any = None, *, run: bool = False) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute("explain (format json) " + query, parameters)
+        cursor.execute(f"explain ({'analyze, buffers, ' if run else ''}format json) {query}", parameters)
         answer = cursor.fetchone()[0]
     return nodes((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
 
 
+def of(queryset: QuerySet[Any]) -> list[dict[str, Any]]:
+    query, parameters = queryset.query.sql_with_params()
+    return explain(query, parameters)
+
+
 def read_whole(plan: list[dict[str, Any]]) -> set[str]:
-    """The tables that the plan reads from end to end."""
-    return {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"} - {
-        "connected_sites",
-        "user_sync_site_health",
-        "site_credentials",
-    }
+    """The large tables that the plan reads from end to end."""
+    return {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"} - SMALL
 
 
 def indexes(plan: list[dict[str, Any]]) -> set[str]:
     return {node["Index Name"] for node in plan if "Index Name" in node}
 
 
-def test_what_is_due_is_found_by_its_partial_index() -> None:
+def pages(plan: list[dict[str, Any]]) -> int:
+    """The pages of 8 kB that it looked at, in memory or on disk."""
+    return int(plan[0]["Shared Hit Blocks"] + plan[0]["Shared Read Blocks"])
+
+
+def size(table: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("select array_agg(id), array_agg(epoch), array_agg(8), array_agg(false) from connected_sites")
-        sites, epochs, limits, probes = cursor.fetchone()
-    plan = explain(
-        CLAIM,
-        {"sites": sites, "epochs": epochs, "limits": limits, "probes": probes, "user_ids": None, "run_id": None, "grace": LEASE_GRACE},
+        cursor.execute("select pg_relation_size(%s::regclass) / 8192", [table])
+        return int(cursor.fetchone()[0])
+
+
+def rarest_site() -> int:
+    """The key of the site that the log has the fewest attempts of."""
+    return int(SiteHealth.objects.order_by("pk").values_list("pk", flat=True)[0])
+
+
+def executed(work: Callable[[], Any], query: str) -> tuple[str, Any]:
+    """This query as the work runs it, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        seen.append((sql, parameters))
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(note):
+        work()
+    return next((sql, parameters) for sql, parameters in seen if sql == query)
+
+
+class TestDue:
+    def test_what_is_due_is_found_by_its_partial_index(self) -> None:
+        plan = explain(*executed(lambda: claim(open_slots()), CLAIM))
+        assert "user_sync_delivery_due" in indexes(plan)
+        assert read_whole(plan) == set()
+
+    def test_looking_which_sites_are_owed_something_reads_no_table(self) -> None:
+        plan = explain(LOAD)
+        assert {"user_sync_delivery_due", "user_sync_delivery_leased"} <= indexes(plan)
+        assert read_whole(plan) == set()
+
+    def test_expired_leases_are_found_by_their_partial_index(self) -> None:
+        assert read_whole(explain(EXPIRED, {"tokens": [], "limit": 1000})) == set()
+
+
+class TestFanOut:
+    def test_changes_are_taken_and_written_down_by_index(self) -> None:
+        plan = explain(
+            OWE,
+            {
+                "user_ids": [f"user_{n:06}" for n in range(0, 20_000, 1000)],
+                "removal_versions": [None] * 20,
+                "site_ids": None,
+                "cause": "change",
+                "actor": "",
+                "retry_failed": False,
+            },
+        )
+        assert read_whole(plan) == set()
+        sql(
+            "insert into user_sync_outbox (user_key, user_id, email, operation, version)"
+            " select id, user_id, email, 'upsert', 1 from user_profiles limit 2000"
+        )
+        sql("analyze user_sync_outbox")
+        assert "user_sync_outbox_pkey" in indexes(explain(TAKE, {"user_ids": None, "limit": 50}))
+        assert "user_sync_outbox_user" in indexes(explain(TAKE, {"user_ids": ["user_000001"], "limit": 50}))
+
+    def test_the_next_users_of_a_reconcile_are_found_by_index(self) -> None:
+        site = rarest_site()
+        assert read_whole(explain(reconcile.NEXT_USERS, {"cursor": "user_010000", "site": site, "limit": 1000})) == set()
+
+    def test_a_run_over_what_is_out_of_date_looks_only_at_what_is_open(self) -> None:
+        site = rarest_site()
+        parameters = {"site": site, "cursor": "", "limit": 500, "run": 1, "user_ids": None, "cause": "cli", "actor": "", "few": walk.FEW}
+        plans = [
+            explain(query, parameters, run=True)
+            for query in (walk.FEED.format(people=walk.KNOWN), walk.FEED_GONE, walk.STATE, walk.COUNT.format(people=walk.KNOWN))
+        ]
+        assert [read_whole(plan) - {"user_sync_outbox"} for plan in plans] == [set()] * len(plans)
+        assert sum(map(pages, plans)) < 200
+
+    def test_a_run_over_everyone_reads_the_next_users_by_index(self) -> None:
+        site = rarest_site()
+        parameters = {"site": site, "cursor": "user_010000", "limit": 500, "run": 1, "user_ids": None, "cause": "cli", "actor": ""}
+        assert read_whole(explain(walk.FEED.format(people=walk.EVERYONE), parameters)) == set()
+
+
+class TestStatusPage:
+    def test_the_status_of_a_page_of_users_reads_only_theirs(self) -> None:
+        # Whether someone is gone may be looked up in a hash of all users; what the sites acknowledged is never read whole.
+        assert read_whole(explain(ROWS, [[f"user_{n:06}" for n in range(50)]])) <= {"user_profiles"}
+
+    def test_the_counts_of_all_sites_read_the_users_once_and_not_what_is_in_sync(self) -> None:
+        connection.cursor().execute("select * from user_sync_counts()")  # its plans are made
+        read = pages(explain("select * from user_sync_counts()", run=True))
+        assert read < size("user_profiles") + 300 < size("user_sync_delivery") / 3
+
+    def test_users_who_are_gone_are_looked_for_among_what_is_open(self) -> None:
+        assert read_whole(explain(GONE, [20])) == set()
+
+
+class TestLogPage:
+    @pytest.mark.parametrize(
+        ("question", "index"),
+        [
+            ("", "user_sync_log_pkey"),
+            ("q=user_000042", "user_sync_log_user"),
+            ("q=msg_4242", "user_sync_log_message"),
+            ("site_id={site}", "user_sync_log_site"),
+            ("status__exact=failed", "user_sync_log_trouble"),
+            ("status__exact=lost", "user_sync_log_trouble"),
+            ("period=hour", "user_sync_log_completed"),
+            ("site_id={site}&status__exact=failed", "user_sync_log_trouble"),
+        ],
     )
-    assert "user_sync_delivery_due" in indexes(plan)
-    assert read_whole(plan) == set()
+    def test_its_filters_use_indexes(self, question: str, index: str) -> None:
+        request = RequestFactory().get("/?" + question.format(site=rarest_site()))
+        request.user = User(is_superuser=True, is_staff=True, is_active=True)
+        page = UserSyncLogAdmin(UserSyncLog, HubAdminSite()).get_changelist_instance(request)
+        rows, count = of(page.queryset[:50]), of(page.paginator.object_list.order_by()[:COUNTED])
+        assert index in indexes(rows)
+        assert read_whole(rows) == set()
+        assert "user_sync_log" not in read_whole(count) or question in {"", "site_id={site}"}, "counted to 10,000, wherever they lie"
 
 
-def test_looking_which_sites_are_owed_something_reads_no_table() -> None:
-    plan = explain(LOAD, None)
-    assert {"user_sync_delivery_due", "user_sync_delivery_leased"} <= indexes(plan)
-    assert read_whole(plan) == set()
+class TestIdle:
+    def test_a_sweep_with_nothing_to_do_looks_at_a_few_pages(self) -> None:
+        sql("update user_sync_delivery set status = 'success', next_attempt_at = null where status = 'pending'")
+        marked = SiteHealth.objects.filter(~Q(reconcile_wanted=F("reconcile_done")))
+        query, parameters = marked.query.sql_with_params()
+        plans = {
+            "expired leases": explain(EXPIRED, {"tokens": [], "limit": 1000}, run=True),
+            "outbox": explain(TAKE, {"user_ids": None, "limit": 1000}, run=True),
+            "reconcile": explain(query, parameters, run=True),
+            "due": explain(LOAD, run=True),
+        }
+        assert {what: pages(plan) for what, plan in plans.items() if pages(plan) > 60} == {}
 
-
-def test_expired_leases_are_found_by_their_partial_index() -> None:
-    assert read_whole(explain(EXPIRED, {"tokens": [], "limit": 1000})) == set()
-
-
-def test_the_status_of_a_page_of_users_reads_only_theirs() -> None:
-    plan = explain(ROWS, [[f"user_{n}" for n in range(50)]])
-    assert read_whole(plan) == set()
+    def test_pruning_looks_only_at_what_is_too_old(self) -> None:
+        plan = explain(retention.PRUNE, ["2001-01-01", 5000])
+        assert read_whole(plan) == set()

@@ -7,7 +7,7 @@ from django.utils import timezone
 from werkzeug import Request, Response
 
 from sites.models import ConnectedSite
-from sync import operations, status
+from sync import site_control, status
 from sync.models import Delivery, SiteHealth
 from tests.scripted_site import ScriptedSite, accept, json_answer
 from tests.sync.conftest import Connect, attempts, drain, make_due, shown, sql, user
@@ -142,7 +142,7 @@ def test_a_person_can_resume_a_site_now(hrms: ScriptedSite) -> None:
     drain()
     hrms.answer = accept
     site = ConnectedSite.objects.get()
-    assert "receives again" in operations.resume_site(site)
+    assert "receives again" in site_control.resume_site(site).message
     drain()
     assert Delivery.objects.filter(status="success").count() == 12
-    assert operations.resume_site(site) == "HRMS is not paused; nothing changed."
+    assert site_control.resume_site(site).message == "HRMS is not paused; nothing changed."

@@ -23,12 +23,12 @@ class RestConnector:
         """The signed request. A removal alone never goes to `sync_path`: a handler that ignores `action` would bring the user back."""
         if target.batch_size > 1:
             path, message_id = "/batch", payloads.batch_id([message.message_id for message in messages])
-            content: Any = {"users": [payloads.body(message) for message in messages]}
+            content = '{"users":[' + ",".join([message.encoded for message in messages]) + "]}"
         else:
             (message,) = messages
             path, message_id = "/delete" if message.action == "delete" else "", message.message_id
-            content = payloads.body(message)
-        payload = payloads.encode(content)
+            content = message.encoded
+        payload = content.encode()
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",

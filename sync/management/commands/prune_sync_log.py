@@ -1,4 +1,4 @@
-"""Delete what is older than the log's limit. The worker does so every hour by itself."""
+"""Delete what is over the log's limits. The worker does so every hour by itself."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from sync import retention
 
 
 class Command(BaseCommand):
-    help = "Delete attempts older than SYNC_LOG_DAYS from the log."
+    help = "Delete attempts, finished runs and events of sites older than SYNC_LOG_DAYS, and attempts beyond the newest SYNC_LOG_ROWS."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        older = f"older than {settings.SYNC_LOG_DAYS} days (SYNC_LOG_DAYS)"
-        if options["dry_run"]:
-            self.stdout.write(f"{retention.expired_attempts():,} attempts are {older}. Nothing was deleted.")
-        else:
-            self.stdout.write(f"{retention.prune():,} attempts {older} were deleted.")
+        counted = retention.expired() if options["dry_run"] else retention.prune()
+        old = f"older than {settings.SYNC_LOG_DAYS} days (SYNC_LOG_DAYS)"
+        self.stdout.write(f"{counted.attempts_by_age:,} attempts {old}")
+        if settings.SYNC_LOG_ROWS:
+            self.stdout.write(f"{counted.attempts_by_count:,} more beyond the newest {settings.SYNC_LOG_ROWS:,} (SYNC_LOG_ROWS)")
+        self.stdout.write(f"{counted.runs:,} runs and {counted.events:,} events of sites {old}")
+        self.stdout.write("Nothing was deleted." if options["dry_run"] else "All of these were deleted.")

@@ -11,6 +11,8 @@ from sync import operations, status
 from sync.management.screen import Screen
 
 FAILING = {"failing", "quarantined"}
+HISTORY = 20
+"""Events of a site that are shown."""
 
 
 class Command(BaseCommand):
@@ -18,16 +20,18 @@ class Command(BaseCommand):
 
     help = (
         "Show how many users are in sync, pending and failed at each site, or where the users named stand. "
-        "Exit status: 0 all in sync or on its way, 1 something fails or nothing delivers what is pending, 2 wrong usage."
+        "Exit status: 0 all in sync or on its way, 1 something fails, or what is pending waits for a person or a worker, 2 wrong usage."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", action="append", default=[], metavar="ID_OR_EMAIL", help="where this user stands; may be repeated")
         parser.add_argument("--site", action="append", default=[], metavar="NAME", help="only at this site; may be repeated")
+        parser.add_argument("--history", action="store_true", help="also what happened to the sites: pauses, quarantines, waits")
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
-    def handle(self, *_: Any, user: list[str], site: list[str], json: bool, **options: Any) -> None:
+    def handle(self, *_: Any, user: list[str], site: list[str], json: bool, history: bool, **options: Any) -> None:
         self.screen = Screen(self.stdout)
+        self.history = history
         self.as_json = json
         try:
             user_ids = list(dict.fromkeys(operations.find_user_id(text) for text in user))
@@ -41,9 +45,11 @@ class Command(BaseCommand):
         worker = status.worker_alive()
         waiting = any(site.counts.open for site in sites)
         failing = [site for site in sites if site.state in FAILING or _retrying(site)]
-        message = _summary(sites, [site.site.name for site in failing], waiting and not worker)
+        paused = [site for site in sites if site.state == "paused" and site.counts.open]
+        message = _summary(sites, [site.site.name for site in failing], [site.site.name for site in paused], waiting and not worker)
         if self.as_json:
-            self.screen.json({"message": message, "workerRunning": worker, "sites": [_site_as_json(site) for site in sites]})
+            documents = [_site_as_json(site) | (_history_as_json(site) if self.history else {}) for site in sites]
+            self.screen.json({"message": message, "workerRunning": worker, "sites": documents})
         else:
             if sites:
                 rows = [
@@ -52,8 +58,22 @@ class Command(BaseCommand):
                 ]
                 self.screen.table(("Site", "In sync", "Pending", "Failed", "Last success", "State"), rows)
                 self.screen.line()
+            if self.history:
+                self._history(sites)
             self.screen.line(message)
-        return 1 if failing or (waiting and not worker) else 0
+        return 1 if failing or paused or (waiting and not worker) else 0
+
+    def _history(self, sites: Sequence[status.SiteOverview]) -> None:
+        rows = [
+            (at.site.name, line.when, line.word, line.who, line.row.reason)
+            for at in sites
+            for line in status.site_events(at.site.pk, HISTORY)
+        ]
+        if rows:
+            self.screen.table(("Site", "When", "What", "Who", "Why"), rows)
+        else:
+            self.screen.line("Nothing happened to these sites: no pause, no quarantine, no wait.")
+        self.screen.line()
 
     def _users(self, user_ids: Sequence[str], names: set[str]) -> int:
         found = status.of_users(user_ids)
@@ -106,7 +126,7 @@ def _last_success(site: status.SiteOverview) -> datetime | None:
     return site.health.last_success_at if site.health else None
 
 
-def _summary(sites: Sequence[status.SiteOverview], failing: Sequence[str], stuck: bool) -> str:
+def _summary(sites: Sequence[status.SiteOverview], failing: Sequence[str], paused: Sequence[str], stuck: bool) -> str:
     active = [site for site in sites if site.state != "inactive"]
     if not active:
         return "No site is active. Connect one with `manage.py add_site`."
@@ -116,6 +136,8 @@ def _summary(sites: Sequence[status.SiteOverview], failing: Sequence[str], stuck
     text = f"{total.success:,} in sync, {total.open:,} pending, {total.failed:,} failed."
     if failing:
         text += f" Failing: {', '.join(failing)}."
+    if paused:
+        text += f" Paused: {', '.join(paused)}."
     if stuck:
         text += " No worker is running: start one with `manage.py sync_worker`."
     return text
@@ -134,6 +156,11 @@ def _site_as_json(site: status.SiteOverview) -> dict[str, Any]:
         "lastSuccessAt": _iso(_last_success(site)),
         "nextAttemptAt": _iso(site.next_attempt_at),
     }
+
+
+def _history_as_json(site: status.SiteOverview) -> dict[str, Any]:
+    rows = [line.row for line in status.site_events(site.site.pk, HISTORY)]
+    return {"history": [{"kind": row.kind, "actor": row.actor or None, "reason": row.reason, "at": _iso(row.at)} for row in rows]}
 
 
 def _user_as_json(user_id: str, person: status.UserStatus | None, rows: Sequence[status.SiteStatus]) -> dict[str, Any]:

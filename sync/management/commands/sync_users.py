@@ -36,14 +36,20 @@ class Command(BaseCommand):
         parser.add_argument("--user", action="append", default=[], metavar="ID_OR_EMAIL", help="only this user; may be repeated")
         parser.add_argument("--site", action="append", default=[], metavar="NAME", help="only to this site; may be repeated")
         parser.add_argument("--pending", action="store_true", help="only what is out of date or failed")
+        parser.add_argument("--resume", metavar="RUN", help="go on with this run, which was cancelled, instead of starting one")
         parser.add_argument("--dry-run", action="store_true", help="say what would be sent where; send and change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
-    def handle(self, *_: Any, user: list[str], site: list[str], pending: bool, dry_run: bool, json: bool, **options: Any) -> None:
+    def handle(
+        self, *_: Any, user: list[str], site: list[str], pending: bool, resume: str | None, dry_run: bool, json: bool, **options: Any
+    ) -> None:
         self.screen = Screen(self.stdout)
         self.as_json = json
         self.stopped_by = 0
+        if resume and (user or site or pending or dry_run):
+            self.screen.refuse("--resume goes on with a run as it was started: give it alone.", as_json=json)
         try:
+            resumed = operations.find_run(resume) if resume else None
             user_ids = list(dict.fromkeys(operations.find_user_id(text) for text in user)) if user else None
             sites = operations.find_sites(list(dict.fromkeys(site))) if site else None
         except LookupError as error:
@@ -51,6 +57,8 @@ class Command(BaseCommand):
         try:
             if dry_run:
                 self._plan(user_ids, sites, pending)
+            elif resumed:
+                self._resume(resumed)
             else:
                 self._sync(user_ids, sites, pending)
         except KeyboardInterrupt:
@@ -63,6 +71,15 @@ class Command(BaseCommand):
         )
         if not is_new:
             self._say("A run over the same sites is under way already; this command joins it.")
+        self._carry_out(run, is_new, pending)
+
+    def _resume(self, run: SyncRun) -> None:
+        resumed = operations.resume_run(run, queue=False)
+        if not resumed.is_new:
+            self.screen.refuse(resumed.message, as_json=self.as_json)
+        self._carry_out(run, True, run.scope == SyncRun.Scope.PENDING)
+
+    def _carry_out(self, run: SyncRun, is_new: bool, pending: bool) -> None:
         with RunProgressDisplay(self.screen, quiet=self.as_json) as display, self._signals():
             try:
                 run = operations.run_here(run, on_step=lambda run: self._step(run, display))
@@ -157,7 +174,7 @@ class Command(BaseCommand):
         if (failed or left) and not status.worker_alive():
             text += " No worker is running: start one with `manage.py sync_worker`."
         if cancelled:
-            return f"Cancelled: {text}"
+            return f"Cancelled: {text} To go on: `manage.py sync_users --resume {run.public_id}`."
         if self.stopped_by:
             return f"Stopped; the run that this command had joined goes on: {text}"
         return text
@@ -210,8 +227,8 @@ class Command(BaseCommand):
 
 def _paused() -> dict[int, str]:
     """The sites that receive nothing for now, by key, and why and until when."""
-    sites = (overview for overview in status.sites_overview() if overview.state in {"quarantined", "waiting"})
-    return {at.site.pk: f"{at.words} Next try {at.next_words}." for at in sites}
+    sites = (overview for overview in status.sites_overview() if overview.state in {"paused", "quarantined", "waiting"})
+    return {at.site.pk: f"{at.words} Next try {at.next_words}." if at.next_words else at.words for at in sites}
 
 
 def _as_json(part: reports.RunAtSite, paused: str | None) -> dict[str, Any]:

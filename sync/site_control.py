@@ -1,0 +1,109 @@
+"""What a person can do with a site as a whole: pause it, resume it, probe it. Pages, admin actions, the API and commands end here."""
+
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from sites.models import ConnectedSite
+from sync import fanout, quarantine, redact, site_history, status
+from sync.models import Delivery, SiteEvent, SiteHealth
+
+MAX_REASON = 300
+"""Characters of a pause's reason."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of it, in words, and whether anything changed."""
+
+    message: str
+    changed: bool
+
+
+@fanout.retried_on_deadlock
+@transaction.atomic
+def pause_site(site: ConnectedSite, *, actor: str = "", reason: str = "") -> Told:
+    """Has everything for this site wait until it is resumed: changes and removals, no tries spent, no probes. Its users stay pending.
+
+    Other than a site that is made inactive, it is not reconciled for that. What is under way ends by itself.
+    """
+    health = _locked(site)
+    wait = status.wait_of(health)
+    if wait and wait.kind == "paused":
+        return Told(f"Nothing changed: {site} is already {wait.phrase}.", False)
+    reason = redact.line(reason, MAX_REASON)
+    health.paused_at, health.paused_by, health.pause_reason = timezone.now(), actor[:150], reason
+    health.save(update_fields=["paused_at", "paused_by", "pause_reason"])
+    site_history.note(site.pk, SiteEvent.Kind.PAUSED, reason=reason, actor=actor)
+    inactive = "" if site.is_active else " It is inactive as well."
+    return Told(f"{site} is paused: what it is owed waits, and no try is spent, until it is resumed.{inactive}", True)
+
+
+@fanout.retried_on_deadlock
+@transaction.atomic
+def resume_site(site: ConnectedSite, *, actor: str = "") -> Told:
+    """Ends whatever makes the hub wait with this site: a pause, a quarantine, the wait it asked for. What it is owed is due at once."""
+    health = _locked(site)
+    ended = _ended(health)
+    if not ended:
+        return Told(f"{site} is not paused; nothing changed.", False)
+    quarantine.close(health)
+    health.throttled_until = health.paused_at = None
+    health.paused_by = health.pause_reason = ""
+    health.save()
+    site_history.note(site.pk, SiteEvent.Kind.RESUMED, reason=f"Ended {status.listed(ended)}.", actor=actor)
+    if not site.is_active:
+        return Told(f"{site} is resumed, but inactive: activate it, and it catches up.", True)
+    _wake()
+    return Told(f"{site} receives again: what waited is due now.{_no_worker()}", True)
+
+
+def _ended(health: SiteHealth) -> list[str]:
+    ended = []
+    if health.paused_at is not None:
+        ended.append("the pause")
+    if health.quarantined_at is not None:
+        ended.append("the quarantine")
+    if health.throttled_until is not None and health.throttled_until > timezone.now():
+        ended.append("the wait that the site asked for")
+    return ended
+
+
+@fanout.retried_on_deadlock
+@transaction.atomic
+def probe_site(site: ConnectedSite, *, actor: str = "") -> Told:
+    """Has the worker send a quarantined site its next probe now instead of within the minute."""
+    health = _locked(site)
+    if health.paused_at is not None:
+        return Told(f"{site} is paused: resume it, and it is sent everything that waits. Nothing was changed.", False)
+    if health.quarantined_at is None:
+        return Told(f"{site} is not quarantined, so there is nothing to probe; nothing changed.", False)
+    if not site.is_active:
+        return Told(f"{site} is inactive: activate it first. Nothing was changed.", False)
+    if not Delivery.objects.filter(site_id=site.pk, status__in=["pending", "in_progress"]).exists():
+        return Told(f"{site} is owed nothing that a probe could be made with: the next change for it is one. Nothing was changed.", False)
+    health.next_probe_at, health.throttled_until = Now(), None  # by the database's clock, which the senders compare with
+    health.save(update_fields=["next_probe_at", "throttled_until"])
+    site_history.note(site.pk, SiteEvent.Kind.PROBE, actor=actor)
+    _wake()
+    return Told(
+        f"The worker sends {site} one delivery now. If it is answered, all that waits follows; if not, the next probe is in a minute."
+        f"{_no_worker()}",
+        True,
+    )
+
+
+def _locked(site: ConnectedSite) -> SiteHealth:
+    SiteHealth.objects.get_or_create(site_id=site.pk)  # a trigger made it with the site
+    return SiteHealth.objects.select_for_update(no_key=True).get(pk=site.pk)
+
+
+def _wake() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_notify('user_sync', 'due')")
+
+
+def _no_worker() -> str:
+    return "" if status.worker_alive() else " No worker is running: start one with `manage.py sync_worker`."
