@@ -7,7 +7,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 TEMPLATES = $(shell find templates */templates -name '*.html' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run site-down site-up manage test lint format lock schema psql screenshots
+.PHONY: help venv demo run site-down site-up manage test chaos bench lint format lock schema psql screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,11 +23,11 @@ run: $(VENV)/.installed ## Run the hub without samples
 	@$(BIN)/python -m ssodash.up
 
 site-down: ## Stop a sample site of `make demo` and keep it down: make site-down SITE=sales
-	@test -f $${VAR_DIR:-var}/demo/$(SITE).secret || { echo "Name a sample site of a demo that was started here: make site-down SITE=sales" >&2; exit 2; }
+	@$(known_sample_site)
 	@touch $${VAR_DIR:-var}/demo/$(SITE).stopped && echo "$(SITE) goes down. Back again: make site-up SITE=$(SITE)"
 
 site-up: ## Start that sample site again: make site-up SITE=sales
-	@test -n "$(SITE)" || { echo "Name the sample site: make site-up SITE=sales" >&2; exit 2; }
+	@$(known_sample_site)
 	@rm -f $${VAR_DIR:-var}/demo/$(SITE).stopped && echo "$(SITE) comes back."
 
 manage: $(VENV)/.installed ## Run a command on the hub's database: make manage ARGS="sync_status"
@@ -38,6 +38,12 @@ psql: $(VENV)/.installed ## Open a SQL console on the hub's database
 
 test: $(VENV)/.installed-dev ## Run all tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## Kill workers, web servers and PostgreSQL for a quarter of an hour (CHAOS_SEED=7 repeats a run)
+	@CHAOS=long $(BIN)/python -m pytest -q tests/chaos $(ARGS)
+
+bench: $(VENV)/.installed ## Measure how fast it delivers; needs nginx and wrk (ARGS="single pushes" for some of it)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 # The values only have to be well-formed: what needs a database gets one of its own below.
 lint: export SECRET_KEY = a-key-for-checks-only-that-is-long-and-varied-enough-0123456789
@@ -85,6 +91,17 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing requirements-dev.txt into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+# Ends with the names there are where SITE is not one of them.
+define known_sample_site
+	folder=$${VAR_DIR:-var}/demo; \
+	if [ -z "$(SITE)" ] || [ ! -f "$$folder/$(SITE).secret" ]; then \
+		names=$$(ls "$$folder" 2>/dev/null | sed -n 's/\.secret$$//p' | tr '\n' ' '); \
+		if [ -n "$$names" ]; then echo "$(if $(SITE),There is no sample site '$(SITE)'.,Name a sample site with SITE=….) Those of this demo: $${names% }." >&2; \
+		else echo "No demo was started here: $$folder has no sample sites. Start one with \`make demo\`." >&2; fi; \
+		exit 2; \
+	fi
+endef
 
 # Sets $python to the first one that is new enough and can make virtual environments, or ends with what is missing.
 define find_python
