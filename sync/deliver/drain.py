@@ -1,6 +1,7 @@
 """The drain loop: one per worker process, over all sites. It fans out, reconciles, frees lost leases, and sends what is due."""
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -60,6 +61,8 @@ class Drain:
 
     def _turn(self, sender: Sender) -> None:
         now = time.monotonic()
+        if not (self._hungry or self._behind or sender.idle):
+            self._await(sender, min(_SLICE, max(0.0, self._next_sweep - now)))
         if self._notified(0.0 if self._hungry or self._behind or not sender.idle else min(_SLICE, max(0.0, self._next_sweep - now))):
             self._behind = self._hungry = True
             # What is left to the process that made the change is anybody's by then.
@@ -79,8 +82,16 @@ class Drain:
             self._hungry = sender.fill() > 0 or sender.contended
             if sender.contended and sender.idle:
                 self._stop.wait(0.005)
-        settled = 0 if sender.idle else sender.step(0.02)
+        settled = 0 if sender.idle else sender.step(0.02 if self._hungry or self._behind else 0.0)
         self._hungry = self._hungry or settled > 0
+
+    def _await(self, sender: Sender, wait: float) -> None:
+        """Returns when something was settled, or the database has something to say: a site that hangs delays nobody's change."""
+        poll = select.poll()
+        poll.register(sender.bell, select.POLLIN)
+        if self._listener is not None:
+            poll.register(self._listener, select.POLLIN)
+        poll.poll(wait * 1000)
 
     def _notified(self, wait: float) -> bool:
         if self._listener is None:

@@ -1,6 +1,7 @@
 """The sender: claims what is due, has it carried, and settles what came back. The worker and runs in the foreground use it."""
 
 import random
+import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -46,6 +47,11 @@ class Sender:
     def idle(self) -> bool:
         """Nothing is under way and nothing waits to be settled."""
         return not self._held and not self._unsendable
+
+    @property
+    def bell(self) -> socket.socket:
+        """Can be read when `step` has something to take in."""
+        return self._settler.bell
 
     def fill(self) -> int:
         """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
@@ -111,6 +117,7 @@ class Sender:
         self._settler.stop()
         self.step(0.0)
         given_up = [claim.token for shipments in self._held.values() for shipment in shipments for claim in shipment.claims]
+        self._settler.close()
         self._held.clear()
         self._unsendable = 0
         if given_up:
@@ -120,6 +127,7 @@ class Sender:
         """Ends the requests. What is under way stays leased until its lease expires."""
         self._courier.stop()
         self._settler.stop()
+        self._settler.close()
         self._held.clear()
         self._unsendable = 0
 

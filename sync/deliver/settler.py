@@ -1,6 +1,8 @@
 """The settler: takes in what the courier brings back and writes it down, in a thread and a database connection of its own."""
 
+import contextlib
 import queue
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,6 +47,10 @@ class Settler:
         self._reports: queue.SimpleQueue[Report | BaseException] = queue.SimpleQueue()
         self._unsendable: queue.SimpleQueue[list[Attempt]] = queue.SimpleQueue()
         self._wanted = threading.Event()
+        self.bell, self._rope = socket.socketpair()
+        """Can be read when there is something to look at, for one who waits for other things too."""
+        self.bell.setblocking(False)
+        self._rope.setblocking(False)
         self._stopping = False
         # The rest belongs to the thread.
         self._back: list[Delivered] = []
@@ -65,6 +71,8 @@ class Settler:
         """What was written down since the last look; waits at most `wait` seconds for the first. Raises what the database raised."""
         found: list[Report] = []
         self._wanted.set()
+        with contextlib.suppress(OSError):  # nothing to hear, or closed
+            self.bell.recv(4096)
         while True:
             try:
                 report = self._reports.get(timeout=wait) if wait > 0 and not found else self._reports.get_nowait()
@@ -82,6 +90,11 @@ class Settler:
         if self._thread is not None:
             self._thread.join()
 
+    def close(self) -> None:
+        """Frees the bell. Nothing can be looked at any more."""
+        self.bell.close()
+        self._rope.close()
+
     def _run(self) -> None:
         try:
             while not (self._stopping and self._nothing_left):
@@ -91,7 +104,7 @@ class Settler:
                     self._uncertain = True
                     connection.close()
                     self._wanted.clear()
-                    self._reports.put(error)
+                    self._put(error)
                     if self._stopping:
                         return
                     self._wanted.wait()
@@ -117,8 +130,13 @@ class Settler:
             settle(group)
             del self._attempts[: len(group)]
         if self._report.settled or self._report.done:
-            self._reports.put(self._report)
+            self._put(self._report)
             self._report = Report()
+
+    def _put(self, report: Report | BaseException) -> None:
+        self._reports.put(report)
+        with contextlib.suppress(OSError):  # rung often enough already, or closed
+            self._rope.send(b".")
 
     def _take_in(self, delivered: Sequence[Delivered]) -> None:
         while not self._unsendable.empty():

@@ -1,7 +1,7 @@
 """Thousands of random orders of edits, claims, answers, crashes and waits: the promises hold in each of them.
 
 The functions are the real ones on the real PostgreSQL; only the sites, and the way to them, are simulated: an answer may come late, in
-another order, or never. SSODASH_INTERLEAVINGS is the number of orders (`make chaos`: 10,000). A failure prints the shortest order found.
+another order, or never. SSODASH_INTERLEAVINGS is the number of orders. A failure prints the shortest order found.
 """
 
 import os
