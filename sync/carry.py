@@ -80,3 +80,5 @@ def _end(sender: Sender, patience: float) -> None:
     except KeyboardInterrupt:  # no more waiting; what was answered is still written down
         sender.finish(0)
         raise
+    finally:
+        sender.close()

@@ -150,8 +150,7 @@ def _started(run: SyncRun, is_new: bool) -> StartedRun:
             return StartedRun(run, True, "Everything is in sync: there is nothing to send.")
         return _queued(run, "Sync started: what the sites should have is compared with what they acknowledged, and what differs is sent.")
     warnings = status.who_waits([part.site for part in run.parts.filter(total__gt=0).select_related("site")])
-    if not status.worker_alive():
-        warnings += ["No worker is running: start one with `manage.py sync_worker`."]
+    warnings += filter(None, [status.no_worker()])
     return _queued(
         run, f"Sync started: {status.count(size, 'delivery', 'deliveries')} to {status.count(run.parts.count(), 'site')}.", warnings
     )
@@ -251,8 +250,8 @@ def resume_run(run: SyncRun, *, queue: bool = True) -> StartedRun:
     if not queue:
         return StartedRun(going_on, True, "The run goes on.")
     left = sum(max(0, part.total - part.fed) for part in going_on.parts.all())
-    warnings = [] if status.worker_alive() else ["No worker is running: start one with `manage.py sync_worker`."]
-    return _queued(going_on, f"The run goes on: {status.count(left, 'delivery', 'deliveries')} to come.", warnings)
+    come = f"The run goes on: {status.count(left, 'delivery', 'deliveries')} to come."
+    return _queued(going_on, come, list(filter(None, [status.no_worker()])))
 
 
 def after_restore(floor: int | None = None) -> restore.Restored:

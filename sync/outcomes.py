@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     SITE_BROKEN = "site_broken"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes six times as long to make; nothing changes it
 class Verdict:
     """An outcome and its reason in words for a person.
 
@@ -40,11 +40,13 @@ class Verdict:
     remote_id: str | None = None
     names_user: bool = False
     """The answer named the user's public id: the site keys users by it."""
+    answer: bytes | None = None
+    """What the site said of this user, where it answered for several; None stands for all that it said."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "error", redact.line(self.error))
+        self.error = redact.line(self.error)
         if self.remote_id is not None:
-            object.__setattr__(self, "remote_id", redact.clean(self.remote_id)[:MAX_REMOTE_ID] or None)
+            self.remote_id = redact.clean(self.remote_id)[:MAX_REMOTE_ID] or None
 
 
 HINTS = {

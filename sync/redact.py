@@ -29,7 +29,9 @@ _FIELDS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PARAMETERS = re.compile(rf"((?<![\w.-])[\w.-]{{0,64}}{_WORDS}[\w-]{{0,64}}=)[^\s&\"'<>;,]+", re.IGNORECASE)
-_HINT = re.compile(_WORDS, re.IGNORECASE)
+# One of these is in all that the patterns find.
+_BEGINNINGS = ("whsec_", "v1", "eyJ", "k_live_", "k_test_", "gh", "AKIA", "-----BEGIN")
+_HINTS = ("bearer", "basic", "password", "passwd", "secret", "token", "api", "authorization", "credential", "signature")
 _USERINFO = re.compile(r"(://)[^/\s:@]{0,200}:[^/\s@]{1,200}(@)")
 
 
@@ -52,9 +54,11 @@ def clean(text: str) -> str:
 
 def redact(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
-    text = _SECRETS.sub(REDACTED, text)
-    text = _SCHEMES.sub(rf"\1{REDACTED}", text)
-    if _HINT.search(text):  # most answers have none of these words, and the two patterns are the dear ones
+    # Most answers have none of these in them, which is found out in a tenth of the time that the patterns take.
+    if any(map(text.__contains__, _BEGINNINGS)):
+        text = _SECRETS.sub(REDACTED, text)
+    if any(map(text.casefold().__contains__, _HINTS)):
+        text = _SCHEMES.sub(rf"\1{REDACTED}", text)
         text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
         text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
     return _USERINFO.sub(rf"\1{REDACTED}\2", text)

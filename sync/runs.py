@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from sites.models import ConnectedSite
-from sync import fanout
+from sync import fanout, tasks_queue
 from sync.models import Delivery, RunSite, SyncRun
 from sync.walk import Walk
 
@@ -131,7 +131,7 @@ def _one_at_a_time() -> None:
 # What a paused site, one in quarantine, or one that asked for a long wait, is owed is the worker's: the run does not wait. Nor for a
 # delivery that another operation's failed attempt had put off.
 GIVE_UP = """
-update user_sync_delivery set run_id = null where id in (
+update user_sync_delivery set run_id = null where run_id = %(run)s and status = 'pending' and id in (
     select d.id from user_sync_delivery d
     where d.run_id = %(run)s and d.status = 'pending' and d.site_id = any (array(
         select s.id from connected_sites s join user_sync_site_health h on h.site_id = s.id
@@ -229,7 +229,7 @@ class Feeder:
                 cursor.execute(FED, {"part": part.pk, "cursor": reached, "owed": owed})
             else:
                 cursor.execute(FED_ALL, {"part": part.pk, "cursor": END, "owed": owed})
-            cursor.execute("select pg_notify('user_sync', 'due')")
+            tasks_queue.wake()
 
     def _finish(self, part: RunSite) -> None:
         # What another operation took over, or a site that cannot be sent to still waits for, is owed, not lost.

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from sites.models import ConnectedSite
-from sync import fanout, quarantine, redact, site_history, status
+from sync import fanout, quarantine, redact, site_history, status, tasks_queue
 from sync.models import Delivery, SiteEvent, SiteHealth
 
 MAX_REASON = 300
@@ -56,7 +56,7 @@ def resume_site(site: ConnectedSite, *, actor: str = "") -> Told:
     site_history.note(site.pk, SiteEvent.Kind.RESUMED, reason=f"Ended {status.listed(ended)}.", actor=actor)
     if not site.is_active:
         return Told(f"{site} is resumed, but inactive: activate it, and it catches up.", True)
-    _wake()
+    tasks_queue.wake()
     return Told(f"{site} receives again: what waited is due now.{_no_worker()}", True)
 
 
@@ -87,7 +87,7 @@ def probe_site(site: ConnectedSite, *, actor: str = "") -> Told:
     health.next_probe_at, health.throttled_until = Now(), None  # by the database's clock, which the senders compare with
     health.save(update_fields=["next_probe_at", "throttled_until"])
     site_history.note(site.pk, SiteEvent.Kind.PROBE, actor=actor)
-    _wake()
+    tasks_queue.wake()
     return Told(
         f"The worker sends {site} one delivery now. If it is answered, all that waits follows; if not, the next probe is in a minute."
         f"{_no_worker()}",
@@ -100,10 +100,6 @@ def _locked(site: ConnectedSite) -> SiteHealth:
     return SiteHealth.objects.select_for_update(no_key=True).get(pk=site.pk)
 
 
-def _wake() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_notify('user_sync', 'due')")
-
-
 def _no_worker() -> str:
-    return "" if status.worker_alive() else " No worker is running: start one with `manage.py sync_worker`."
+    warning = status.no_worker()
+    return f" {warning}" if warning else ""

@@ -1,10 +1,18 @@
 """Hand work to the Procrastinate workers."""
 
-from django.db import transaction
+from django.db import connection, transaction
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
+from sync.deliver.drain import CHANNEL
+
 FEED_RUN = "sync.feed_run"
+
+
+def wake() -> None:
+    """Has the workers look at what is due, as soon as the transaction is committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_notify(%s, 'due')", [CHANNEL])
 
 
 def defer_feed(run_id: int) -> None:

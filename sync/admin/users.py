@@ -118,4 +118,5 @@ def tell(request: HttpRequest, user_id: str, heard: bool, ends: float) -> None:
 
 
 def _worker_warning() -> str:
-    return "" if status.worker_alive() else " No worker is running: start one with `manage.py sync_worker`."
+    warning = status.no_worker()
+    return f" {warning}" if warning else ""

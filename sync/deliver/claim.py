@@ -1,10 +1,10 @@
 """Claim what is due: a lease, the attempted state and the content to send, in one statement, committed before any request leaves."""
 
+import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from psycopg import adapters
@@ -12,18 +12,22 @@ from psycopg.pq import Format
 
 from sync import fanout
 from sync.connectors.target import Target
-from sync.deliver.targets import Slot
+from sync.deliver.targets import OPEN, Slot
 from sync.payloads import Message, message_id
 
 LEASE_GRACE = 30.0
 """Seconds that a lease lasts beyond the request's total deadline."""
 
-LOCK_WAIT_MS = 1000
-"""Milliseconds that `claim` waits for another claimer."""
+WAITS_AT_MOST = 1.0
+"""Seconds that `claim` takes, waiting for other claimers included."""
+SHORTEST = 0.05
+"""Seconds that it may take in any case."""
+_IN_VAIN = frozenset({"57014", "55P03"})
+"""What PostgreSQL raises when the time is up (query_canceled), or for a lock when the server has a `lock_timeout` of its own."""
 
 _FAST_MOMENTS: Any = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
-_LOCKS = 7_301_951
+LOCKS = 7_301_951
 """The class of the advisory locks under which a site's requests are counted and claimed: one claimer a site at a time."""
 
 LOCK = "select pg_advisory_xact_lock(%(locks)s, site_id::int) from unnest(%(sites)s::bigint[]) with ordinality as t (site_id, n) order by n"
@@ -42,6 +46,7 @@ with slot as (
         case when u.id is not null and user_sync_in_scope(u.is_active, u.role, s.roles) then 'upsert' else 'delete' end as action
     from slot
     join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
+    left join user_sync_site_health h on h.site_id = s.id
     -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody holds more than it sends,
     -- nor begins while the others' and its own reach the limit: so the limit holds over all processes.
     cross join lateral (
@@ -50,7 +55,10 @@ with slot as (
         where d.lease_leads and d.site_id = slot.site_id and d.lease_until > now() and d.status = 'in_progress'
     ) leased
     cross join lateral (
-        select case when slot.probe then case when leased.nobody then 1 else 0 end
+        select case
+            -- It was open when the slots were looked at; a pause counts from the moment it is committed.
+            when not ({open} and (slot.probe or h.quarantined_at is null)) then 0
+            when slot.probe then case when leased.nobody then 1 else 0 end
             when leased.allowed <= 0 then 0
             else least(slot.requests, leased.allowed + slot.ahead - slot.own) * slot.batch end as n
     ) room
@@ -71,7 +79,8 @@ with slot as (
 ), claimed as (
     update user_sync_delivery d set
         status = 'in_progress',
-        lease_token = gen_random_uuid(),
+        -- As unique as the salt, at a fifth of the cost of a random one.
+        lease_token = md5(%(salt)s || d.id)::uuid,
         lease_started_at = clock_timestamp(),
         lease_until = clock_timestamp() + make_interval(secs => r.timeout + %(grace)s),
         lease_cause = case when d.tries = 0 then d.cause else 'retry' end,
@@ -86,7 +95,7 @@ with slot as (
         attempted_email = case when r.action = 'upsert' then r.email else coalesce(r.known_email, r.last_email, r.email, '') end,
         tries = d.tries + case when r.probe then 0 else 1 end
     from ready r where d.id = r.id
-    returning d.id, d.lease_token, d.lease_started_at, d.site_id, d.user_id, d.attempted_action, d.attempted_version,
+    returning d.id, d.lease_token::text, d.lease_started_at::text, d.site_id, d.user_id, d.attempted_action, d.attempted_version,
         d.attempted_generation, d.attempted_email, d.tries, d.lease_cause, d.lease_actor, d.lease_run_id,
         coalesce(r.full_name, ''), coalesce(r.role, ''), coalesce(r.is_active, false), r.updated_at,
         coalesce(r.known_email, r.last_email), r.probe, r.allowed
@@ -95,17 +104,19 @@ select null as stale, claimed.* from claimed
 union all
 select user_id, null, null, null, null, null, null, null, null, null, null,
     null, null, null, null, null, null, null, null, null, null
-from due where not exists (select from ready where ready.id = due.id)
-"""
+-- What `ready` left out, said once more: joined with it, each would be compared with each.
+from due where not (action = wanted_action and (action = 'delete' or version >= wanted_version))
+""".replace("{open}", OPEN)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes six times as long to make; nothing changes it
 class Claim:
     """One delivery under lease, with the content to send."""
 
     delivery_id: int
-    token: UUID
-    started_at: datetime
+    token: str
+    started_at: str
+    """As PostgreSQL writes it."""
     target: Target
     message: Message
     generation: int
@@ -127,35 +138,39 @@ class Taken:
     """Something was left out that is worth another look soon."""
 
 
-def claim(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> list[Claim]:
+def claim(
+    slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None, within: float = WAITS_AT_MOST
+) -> list[Claim]:
     """Takes what is due at these sites (of these users or this run only, where given) and leases it to the caller.
 
-    Waits for others that claim at the same sites, some milliseconds; never takes a version below one that was claimed before, nor
-    more than a site's `max_in_flight` allows to all processes together. Raises RuntimeError inside a transaction: a lease that may
+    Waits for others that claim at the same sites, mostly some milliseconds; takes nothing when that would be longer than `within`
+    seconds. Never takes a version below one that was claimed before, nor more than a site's `max_in_flight` allows to all processes
+    together. Raises RuntimeError inside a transaction: a lease that may
     yet be rolled back would let a request leave unknown, with the transaction open.
     """
     try:
-        return _take(slots, user_ids, run_id, wait=True).claims
+        return _take(slots, user_ids, run_id, within=max(SHORTEST, min(within, WAITS_AT_MOST))).claims
     except OperationalError as error:
         # A claimer that was stopped in its tracks must not stop everybody: what is due is left to the worker then.
-        if getattr(error.__cause__, "sqlstate", None) != "55P03":
+        if getattr(error.__cause__, "sqlstate", None) not in _IN_VAIN:
             raise
         return []
 
 
 def claim_uncontended(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> Taken:
     """As `claim`, but leaves out sites at which another process claims at this moment."""
-    return _take(slots, user_ids, run_id, wait=False)
+    return _take(slots, user_ids, run_id, within=None)
 
 
-def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, wait: bool) -> Taken:
+def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, within: float | None) -> Taken:
+    """With `within`, waits for the sites' locks; the whole transaction takes at most so many seconds. Without it, waits for none."""
     if not slots:
         return Taken([], {}, False)
     # In one order, so that two that wait cannot wait for each other.
     slots = sorted(slots, key=lambda slot: slot.target.site_id)
     contended = False
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        free = _lock([slot.target.site_id for slot in slots], wait)
+        free = _lock([slot.target.site_id for slot in slots], within)
         contended = len(free) < len(slots)
         slots = [slot for slot in slots if slot.target.site_id in free]
         parameters: dict[str, Any] = {
@@ -169,6 +184,7 @@ def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | N
             "user_ids": None if user_ids is None else list(user_ids),
             "run_id": run_id,
             "grace": LEASE_GRACE,
+            "salt": secrets.token_hex(16),
         }
         # Django's own loader for moments in time is in Python: ten times as slow, for two of them a claim.
         cursor.adapters.register_loader("timestamptz", _FAST_MOMENTS)
@@ -183,13 +199,14 @@ def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | N
     return Taken([_claim(row, targets) for row in taken], {row[3]: row[19] for row in taken}, contended or bool(stale))
 
 
-def _lock(site_ids: list[int], wait: bool) -> set[int]:
+def _lock(site_ids: list[int], within: float | None) -> set[int]:
     with connection.cursor() as cursor:
-        if not wait:
-            cursor.execute(TRY_LOCK, {"locks": _LOCKS, "sites": site_ids})
+        if within is None:
+            cursor.execute(TRY_LOCK, {"locks": LOCKS, "sites": site_ids})
             return {row[0] for row in cursor.fetchall()}
-        cursor.execute("select set_config('lock_timeout', %s, true)", [str(LOCK_WAIT_MS)])
-        cursor.execute(LOCK, {"locks": _LOCKS, "sites": site_ids})
+        # Of the one statement that takes all locks; a `lock_timeout` would count for each anew.
+        cursor.execute("select set_config('statement_timeout', %s, true)", [str(math.ceil(within * 1000))])
+        cursor.execute(LOCK, {"locks": LOCKS, "sites": site_ids})
     return set(site_ids)
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from sync.deliver.shipments import Shipment
 from sync.transport import HttpResponse, HttpResult
@@ -35,7 +36,7 @@ class Courier:
         self._balked: Counter[int] = Counter()
         self._halted = False
         self._stopped = False
-        self._results: queue.SimpleQueue[list[Delivered]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[list[Delivered] | BaseException] = queue.SimpleQueue()
         self._handed = self._collected = 0
         # The rest belongs to the thread.
         self._limits: dict[int, int] = {}
@@ -58,7 +59,7 @@ class Courier:
 
     def collect(self, wait: float, linger: float = 0.0, most: int = 1) -> list[Delivered]:
         """What came back since the last call. Waits at most `wait` seconds for the first, then `linger` for more, up to `most`,
-        as long as any are under way."""
+        as long as any are under way. Raises what ended the thread, where it did not end by itself."""
         found: list[Delivered] = []
         ends = time.monotonic() + wait
         while True:
@@ -67,6 +68,8 @@ class Courier:
                 brought = self._results.get(timeout=left) if left > 0 else self._results.get_nowait()
             except queue.Empty:
                 return found
+            if isinstance(brought, BaseException):
+                raise brought
             self._collected += len(brought)
             found += brought
             if not found or len(found) >= most or self._collected >= self._handed:
@@ -119,9 +122,11 @@ class Courier:
                     continue
                 answered: list[Delivered] = []
                 for number, result in self._transport.poll(0.25):
-                    answered += self._answered(int(str(number)), result)
+                    answered += self._answered(cast(int, number), result)
                 if answered:
                     self._results.put(answered)
+        except BaseException as error:  # not swallowed: whoever collects gets it
+            self._results.put(error)
         finally:
             self._transport.close()
 

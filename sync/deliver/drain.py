@@ -18,6 +18,7 @@ from sync.deliver.sender import Sender
 logger = logging.getLogger(__name__)
 
 CHANNEL = "user_sync"
+"""Of NOTIFY: what is sent there wakes the workers."""
 PUSHER_FIRST = 1.1
 """Seconds after which a change that its own process should have pushed is looked at again; the outbox's `not_before` is a second away."""
 STOP_WITHIN = 3.0
@@ -65,6 +66,7 @@ class Drain:
             self._await(sender, min(_SLICE, max(0.0, self._next_sweep - now)))
         if self._notified(0.0 if self._hungry or self._behind or not sender.idle else min(_SLICE, max(0.0, self._next_sweep - now))):
             self._behind = self._hungry = True
+            sender.look_again()
             # What is left to the process that made the change is anybody's by then.
             self._next_sweep = min(self._next_sweep, time.monotonic() + PUSHER_FIRST)
         if time.monotonic() >= self._next_sweep:

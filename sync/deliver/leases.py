@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -40,7 +39,7 @@ LOST = "The sender ended before the answer came; the request may have arrived"
 
 @fanout.retried_on_deadlock
 @transaction.atomic
-def free_lost(*, tokens: Sequence[UUID] = (), reason: str = LOST, at_once: bool = False, limit: int = 1000) -> int:
+def free_lost(*, tokens: Sequence[str] = (), reason: str = LOST, at_once: bool = False, limit: int = 1000) -> int:
     """Frees expired leases, and those given (by their holder, which gives up); returns how many. They are tried again."""
     with connection.cursor() as cursor:
         cursor.execute(EXPIRED, {"tokens": list(tokens), "limit": limit})

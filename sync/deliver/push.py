@@ -43,7 +43,7 @@ def push(user_ids: Sequence[str], *, ends: float) -> None:
     sizes: dict[int, int] = {}
     while ends - time.monotonic() > WORTH_STARTING:
         slots = [limited(slot, sizes) for slot in open_slots() if slot.free > 0 and not slot.probe]
-        claims = claim(slots, user_ids=user_ids)
+        claims = claim(slots, user_ids=user_ids, within=ends - time.monotonic())
         if not claims:
             return
         _send(claims, ends, sizes)

@@ -19,6 +19,8 @@ from sync.outcomes import Outcome
 
 GROUP = 250
 """Deliveries claimed in one transaction; more only where one request holds more."""
+LOOKED_AT_FOR = 0.1
+"""Seconds for which what is open is not looked at again, while there is more to do there than can be claimed at a time."""
 AHEAD = 64
 """Deliveries that are claimed for a site beyond what it takes at a time, while it answers faster than they could be claimed."""
 
@@ -40,6 +42,8 @@ class Sender:
         self._pace: Counter[int] = Counter()
         self._share = 1
         self._batch_sizes: dict[int, int] = {}
+        self._open: list[Slot] = []
+        self._look_again_at = 0.0
         self.contended = False
         """Whether the last `fill` left out what another process was just claiming: worth another look soon."""
 
@@ -55,10 +59,16 @@ class Sender:
 
     def fill(self) -> int:
         """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
-        slots = [limited(slot, self._batch_sizes) for slot in self._fair(open_slots())]
+        if time.monotonic() >= self._look_again_at:
+            # Of what is free there, what is ours comes and goes until the next look: this is what the others leave.
+            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in open_slots()]
+            self._look_again_at = time.monotonic() + LOOKED_AT_FOR
+        slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
         self._pace.clear()
         taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id)
         self.contended = taken.contended
+        if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not slots or any(slot.probe for slot in slots):
+            self.look_again()
         packed = pack(taken.claims, self._batch_sizes)
         for shipment in packed.shipments:
             self._held.setdefault(shipment.target.site_id, set()).add(shipment)
@@ -70,6 +80,13 @@ class Sender:
         release(packed.excess)
         return len(taken.claims)
 
+    def look_again(self) -> None:
+        """Has the next `fill` see what is due at which site now."""
+        self._look_again_at = 0.0
+
+    def _own(self, slot: Slot) -> int:
+        return len(self._held.get(slot.target.site_id, ()))
+
     def _fair(self, slots: list[Slot]) -> list[Slot]:
         """The room divided, least busy sites first, so that no site that hangs keeps a healthy one waiting."""
         held = {site_id: len(shipments) for site_id, shipments in self._held.items()}
@@ -79,7 +96,7 @@ class Sender:
         chosen = []
         for slot in sorted(slots, key=lambda slot: (held.get(slot.target.site_id, 0), random.random())):  # noqa: S311
             own = held.get(slot.target.site_id, 0)
-            limit = min(slot.free + own, share, slot.target.max_in_flight)
+            limit = min(slot.free, share, slot.target.max_in_flight)
             now = max(0, min(limit - own, room))
             room -= now
             # Ahead only where nothing else holds the site back.

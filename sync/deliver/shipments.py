@@ -78,7 +78,7 @@ def unpack(shipment: Shipment, result: HttpResult) -> list[Attempt]:
     code = result.status if isinstance(result, HttpResponse) else None
     text = result.body if isinstance(result, HttpResponse) else b""
     return [
-        Attempt(claim, verdict, shipment.message_id, code, result.duration, text)
+        Attempt(claim, verdict, shipment.message_id, code, result.duration, text if verdict.answer is None else verdict.answer)
         for claim, verdict in zip(shipment.claims, verdicts, strict=True)
     ]
 

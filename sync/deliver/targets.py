@@ -8,14 +8,16 @@ from django.db import connection
 
 from sync.connectors.target import Target
 
+OPEN = "h.paused_at is null and coalesce(h.throttled_until, '-infinity') <= now()"
+"""Of a site's health: an admin did not pause it, and it did not ask to wait."""
+
 LOAD = """
 select s.id, s.name, s.display_name, s.url, s.sync_path, s.connector, s.batch_size, s.max_in_flight, s.timeout, s.epoch,
     coalesce((select array_agg(c.secret order by c.id desc) from site_credentials c where c.site_id = s.id and c.kind = 'signing'), '{}'),
     coalesce(h.confirms_ids, false),
     coalesce(leased.n, 0),
     h.quarantined_at is not null,
-    h.quarantined_at is not null and coalesce(h.next_probe_at, '-infinity') <= now(),
-    coalesce(h.throttled_until > now(), false)
+    h.quarantined_at is not null and coalesce(h.next_probe_at, '-infinity') <= now()
 from connected_sites s
 left join user_sync_site_health h on h.site_id = s.id
 left join (
@@ -26,8 +28,8 @@ left join (
 cross join lateral (
     select d.next_attempt_at from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' order by d.next_attempt_at limit 1
 ) first
-where s.is_active and h.paused_at is null and (first.next_attempt_at <= now() or h.quarantined_at is not null)
-"""
+where s.is_active and {open} and (first.next_attempt_at <= now() or h.quarantined_at is not null)
+""".replace("{open}", OPEN)
 
 
 FIELDS = ("site_id", "name", "display_name", "url", "sync_path", "connector", "batch_size", "max_in_flight", "timeout", "epoch")
@@ -57,11 +59,11 @@ def open_slots() -> list[Slot]:
         rows = cursor.fetchall()
     slots = []
     for row in rows:
-        secrets, confirms_ids, leased, quarantined, probe_due, throttled = row[10:]
+        secrets, confirms_ids, leased, quarantined, probe_due = row[10:]
         fields: dict[str, Any] = dict(zip(FIELDS, row[:10], strict=True))
         target = Target(**fields, secrets=tuple(secrets), confirms_ids=confirms_ids, connect_timeout=settings.SYNC_CONNECT_TIMEOUT)
         free = target.max_in_flight - leased
-        if throttled or (quarantined and not probe_due):
+        if quarantined and not probe_due:
             continue
         if quarantined:
             free = 1 if leased == 0 else 0

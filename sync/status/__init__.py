@@ -5,7 +5,7 @@ from sync.status.directory import PAGE_SIZE, Page, Row, find, is_empty, page, ro
 from sync.status.history import EventLine, site_events
 from sync.status.overview import Counts, SiteOverview, counts_by_site, site_overview, sites_overview, totals
 from sync.status.pairs import LABELS, SiteStatus, UserStatus, in_short, of_pairs, of_user, of_users, sentence, worst
-from sync.status.progress import RunProgress, current_run, progress, worker_alive
+from sync.status.progress import NO_WORKER, RunProgress, current_run, no_worker, progress, worker_alive
 from sync.status.waits import NAMED, Wait, wait_of, waits, who_waits
 from sync.status.words import CAUSES, ago, cause, count, listed, until
 
@@ -13,6 +13,7 @@ __all__ = [
     "CAUSES",
     "LABELS",
     "NAMED",
+    "NO_WORKER",
     "PAGE_SIZE",
     "AttemptLine",
     "Counts",
@@ -34,6 +35,7 @@ __all__ = [
     "is_empty",
     "last_attempts",
     "listed",
+    "no_worker",
     "look_of",
     "of_pairs",
     "of_user",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from sync.models import RunSite, SyncRun
 from sync.status import words
@@ -156,6 +157,14 @@ def current_run() -> RunProgress | None:
     """The run that is under way, or else the latest; None when there never was one."""
     run = SyncRun.objects.filter(state__in=[SyncRun.State.QUEUED, SyncRun.State.RUNNING]).first() or SyncRun.objects.first()
     return progress(run) if run else None
+
+
+NO_WORKER = gettext_lazy("No worker is running: start one with `manage.py sync_worker`.")
+
+
+def no_worker() -> str:
+    """What to do where no worker reported lately; empty where one did."""
+    return "" if worker_alive() else str(NO_WORKER)
 
 
 def worker_alive() -> bool:

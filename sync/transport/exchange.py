@@ -6,7 +6,7 @@ import io
 import select
 import socket
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pycurl
@@ -40,14 +40,15 @@ class Exchange:
         self.address = wire.address(request.url)
         self._started = time.monotonic()
         self.connect_by = self._started + min(request.connect_timeout, request.timeout)
-        self._lines = [f"{name}: {value}" if value else f"{name};" for name, value in wire.headers(request).items()]
+        self._lines = wire.lines(request)
         self._body = io.BytesIO()
         self._head: list[bytes] = []
         self._truncated = False
         self._blocked: str | None = None
         self.addresses: Sequence[str] = ()
         self._kept: Mapping[tuple[str, int], int] = {}
-        self._opened = False
+        self.opened = False
+        """A connection was opened for it."""
         self._sent = False
         self.stale = False
         """Nothing was sent, since the kept connection that libcurl chose is dead: another one must be opened."""
@@ -90,7 +91,7 @@ class Exchange:
         handle.setopt(pycurl.URL, to.url)
         if self._has_body:
             handle.setopt(pycurl.POSTFIELDS, request.body)
-        handle.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in self._lines] + _unwanted(tuple(request.headers)))
+        handle.setopt(pycurl.HTTPHEADER, self._lines + _unwanted(tuple(request.headers)))
         if to.scheme == "https":
             handle.setopt(pycurl.CAINFO, tls.ca_file())
         if addresses:
@@ -106,8 +107,8 @@ class Exchange:
     def answer(self, handle: Any, code: int | None, message: str) -> HttpResponse:
         """The answer, once libcurl is done with it. Raises Failed when there is none."""
         if code is None or self._truncated:
-            headers, whole = _parsed(self._head)
-            if code is None and not whole:
+            headers = _Headers(self._head)
+            if code is None and not headers.whole:
                 raise failures.cut_short()  # libcurl takes the site's hanging up for the end of the headers
             status = handle.getinfo(pycurl.RESPONSE_CODE)
             return HttpResponse(status, self._body.getvalue(), headers, self._truncated, self.took)
@@ -121,7 +122,7 @@ class Exchange:
         return max(1, int((self._started + limit - time.monotonic()) * 1000))
 
     def _failed(self, code: int, message: str, number: int) -> Failed:
-        if self._blocked and not self._opened:
+        if self._blocked and not self.opened:
             return failures.blocked(self._blocked)
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return failures.no_answer(self.request.timeout) if self._sent else self.not_in_time(failures.no_connection_in_time())
@@ -162,12 +163,12 @@ class Exchange:
         if reason:
             self._blocked = reason
             return pycurl.SOCKET_BAD  # the host's next address may be allowed
-        self._opened = True
+        self.opened = True
         return _Socket(family, kind, protocol)
 
     def _about_to_send(self, _: str, local_ip: str, __: int, local_port: int) -> int:
         # libcurl looks for dead connections once a second only, and otherwise finds out by losing a request.
-        descriptor = None if self._opened else self._kept.get((local_ip, local_port))
+        descriptor = None if self.opened else self._kept.get((local_ip, local_port))
         if descriptor is not None and _has_something_to_read(descriptor):
             self.stale = True
             return int(pycurl.PREREQFUNC_ABORT)
@@ -182,22 +183,42 @@ def _has_something_to_read(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _parsed(lines: Sequence[bytes]) -> tuple[dict[str, str], bool]:
-    """The headers of the final answer, by their names in lower case, and whether their end was seen."""
-    headers: dict[str, str] = {}
-    in_head = True
-    for line in lines:
-        text = line.decode("latin-1").rstrip("\r\n")
-        if text.startswith("HTTP/"):
-            headers.clear()  # of an interim answer (100 Continue)
-            in_head = True
-        elif not text:
-            in_head = False  # trailers may follow, which are no headers
-        elif in_head and ":" in text:
-            name, value = text.split(":", 1)
-            name, value = name.strip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers, not in_head
+class _Headers(Mapping[str, str]):
+    """The headers of the final answer, by their names in lower case. Taken apart when one is asked for: mostly, none is."""
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        return self._parsed[0][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsed[0])
+
+    def __len__(self) -> int:
+        return len(self._parsed[0])
+
+    @property
+    def whole(self) -> bool:
+        """Their end was seen."""
+        return bool(self._lines and self._lines[-1] == b"\r\n") or self._parsed[1]
+
+    @functools.cached_property
+    def _parsed(self) -> tuple[dict[str, str], bool]:
+        headers: dict[str, str] = {}
+        in_head = True
+        for line in self._lines:
+            text = line.decode("latin-1").rstrip("\r\n")
+            if text.startswith("HTTP/"):
+                headers.clear()  # of an interim answer (100 Continue)
+                in_head = True
+            elif not text:
+                in_head = False  # trailers may follow, which are no headers
+            elif in_head and ":" in text:
+                name, value = text.split(":", 1)
+                name, value = name.strip().lower(), value.strip()
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers, not in_head
 
 
 @functools.lru_cache(maxsize=64)

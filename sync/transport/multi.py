@@ -172,7 +172,7 @@ class MultiTransport:
             self._release(handle, exchange)
             self._start(exchange, exchange.addresses)
             return
-        if code is None:
+        if code is None and exchange.opened:
             self._kept.note(handle)
         try:
             result: HttpResult = exchange.answer(handle, code, message)
@@ -184,7 +184,8 @@ class MultiTransport:
     def _release(self, handle: Any, exchange: Exchange) -> None:
         self._multi.remove_handle(handle)
         # Whatever is not told anew for each request is taken back. RESOLVE is, where a host has to be looked up.
-        handle.unsetopt(pycurl.RESOLVE)
+        if exchange.addresses:
+            handle.unsetopt(pycurl.RESOLVE)
         self._idle.setdefault(exchange.kind, []).append(handle)
 
     # What libcurl calls

@@ -13,6 +13,7 @@ from sync.transport.values import HttpRequest
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LINES = re.compile(r"[\t\n\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ def headers(request: HttpRequest) -> dict[str, str]:
         if not _is_name(name) or not _VALUE.fullmatch(value):
             raise ValueError(f"The header {name!r} has characters in it that cannot be sent")
     return {"Accept-Encoding": "identity", **request.headers}
+
+
+def lines(request: HttpRequest) -> list[bytes]:
+    """The same as lines for libcurl, in which a header without a value ends with a semicolon. Raises ValueError like `headers`."""
+    given = request.headers
+    text = "Accept-Encoding: identity\n" + "\n".join([f"{name}: {value}" if value else f"{name};" for name, value in given.items()])
+    # All values in one look, where `headers` takes one for each: it says which is wrong.
+    if "Accept-Encoding" in given or text.count("\n") != len(given) or not _LINES.fullmatch(text) or not all(map(_is_name, given)):
+        text = "\n".join([f"{name}: {value}" if value else f"{name};" for name, value in headers(request).items()])
+    return text.encode("latin-1").split(b"\n")
 
 
 @functools.lru_cache(maxsize=1024)

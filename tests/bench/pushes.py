@@ -95,7 +95,7 @@ def _first_request(db: Database) -> list[Row]:
                 assert site.first
                 took.append(site.first - saved)
                 until(lambda: not db.value("select exists (select from user_sync_delivery where status <> 'success')"), 10)
-                time.sleep(0.05)  # idle again
+                time.sleep(0.05)  # the worker waits for NOTIFY again
     say(f"  first request after a queued save: {_milliseconds(took)}, at the worst {max(took) * 1000:.0f} ms")
     worst = f" (at the worst {max(took) * 1000:.0f})"
     return [at_most("4 first request after a queued save, median", statistics.median(took) * 1000, 100, "ms", note=worst)]

@@ -98,7 +98,7 @@ def _wait_for(port: int) -> None:
         except OSError:
             if time.monotonic() > ends:
                 raise
-            time.sleep(0.05)
+            time.sleep(0.05)  # nginx tells nobody when it listens
 
 
 @contextlib.contextmanager

@@ -24,9 +24,9 @@ def _nothing_due(db: Database) -> list[Row]:
         seed.sites(db, urls, batch_size=500)
         seed.in_sync(db)
         with worker():
-            time.sleep(1)
+            time.sleep(1)  # what a worker does once, when it starts, is over
             with db.statements() as statements:
-                time.sleep(WATCHED)
+                time.sleep(WATCHED)  # this long it does nothing but look
     sent = db.value("select count(*) from user_sync_log")
     each = sum(took for took, _ in statements) / (WATCHED / settings.SYNC_SWEEP_SECONDS)
     for query, took in _dearest(statements):
@@ -52,7 +52,7 @@ def _sync_all(db: Database) -> list[Row]:
             db.sql("update connected_sites set url = %s where name = %s", url, f"site-{number}")
         seed.reconciled(db)
         with worker() as process, process.memory_samples(0.5) as memory:
-            time.sleep(2)
+            time.sleep(2)  # it has loaded all that it ever loads
             memory.clear()
             started = time.monotonic()
             run_id = db.value("select sync_all_users()")

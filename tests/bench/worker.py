@@ -96,4 +96,4 @@ def until(true: Callable[[], object], within: float, every: float = 0.02) -> Non
     while not true():
         if time.monotonic() > ends:
             raise TimeoutError(f"not within {within:g} s")
-        time.sleep(every)
+        time.sleep(every)  # between two looks

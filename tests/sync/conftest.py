@@ -93,3 +93,8 @@ def attempts(user_id: str | None = None) -> list[UserSyncLog]:
     """The log, oldest first."""
     rows = UserSyncLog.objects.order_by("id")
     return list(rows.filter(user_id=user_id) if user_id else rows)
+
+
+def make(number: int) -> None:
+    """So many users, in one statement."""
+    UserProfile.objects.bulk_create(UserProfile(user_id=f"user_{n:05}", email=f"u{n}@example.com", full_name="U") for n in range(number))

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -67,7 +66,7 @@ def take(slots: Slots, *, user_ids: Sequence[str] | None = None, run_id: int | N
     return claim.claim_uncontended(slots, user_ids=user_ids, run_id=run_id).claims
 
 
-def answer(answers: Sequence[tuple[Claim, str]]) -> set[UUID]:
+def answer(answers: Sequence[tuple[Claim, str]]) -> set[str]:
     """Settles what came of these claims; returns the leases that were still held."""
     attempts = [
         settle.Attempt(item, _verdict(how), item.message.message_id, 200 if how == "delivered" else None, 0.01) for item, how in answers
@@ -87,7 +86,7 @@ def give_back(claims: Sequence[Claim]) -> None:
     release.release(claims)
 
 
-def free(tokens: Sequence[UUID] = ()) -> int:
+def free(tokens: Sequence[str] = ()) -> int:
     return leases.free_lost(tokens=tokens, at_once=bool(tokens))
 
 
@@ -140,16 +139,18 @@ def resume(site_id: int) -> None:
     site_control.resume_site(ConnectedSite.objects.get(pk=site_id))
 
 
-def leased() -> set[UUID]:
-    return {token for (token,) in run("select lease_token from user_sync_delivery where status = 'in_progress'")}
+def leased() -> set[str]:
+    return {token for (token,) in run("select lease_token::text from user_sync_delivery where status = 'in_progress'")}
 
 
-def expired() -> set[UUID]:
-    return {token for (token,) in run("select lease_token from user_sync_delivery where status = 'in_progress' and lease_until < now()")}
+def expired() -> set[str]:
+    return {
+        token for (token,) in run("select lease_token::text from user_sync_delivery where status = 'in_progress' and lease_until < now()")
+    }
 
 
-def expire(tokens: Sequence[UUID]) -> None:
-    run("update user_sync_delivery set lease_until = now() - interval '1 second' where lease_token = any (%s)", list(tokens))
+def expire(tokens: Sequence[str]) -> None:
+    run("update user_sync_delivery set lease_until = now() - interval '1 second' where lease_token = any (%s::uuid[])", list(tokens))
 
 
 LATER = (
@@ -200,10 +201,10 @@ def state() -> list[tuple[Any, ...]]:
     return run("select to_jsonb(d) from user_sync_delivery d union all select to_jsonb(r) from user_sync_run_site r order by 1")
 
 
-def log() -> dict[UUID, list[tuple[Any, ...]]]:
+def log() -> dict[str, list[tuple[Any, ...]]]:
     """The rows of the log by attempt."""
-    found: dict[UUID, list[tuple[Any, ...]]] = {}
-    for token, *row in run("select attempt_id, message_id, version, type, cause, actor, run_id from user_sync_log"):
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for token, *row in run("select attempt_id::text, message_id, version, type, cause, actor, run_id from user_sync_log"):
         found.setdefault(token, []).append(tuple(row))
     return found
 

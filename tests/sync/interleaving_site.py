@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from sync.deliver.claim import Claim
 from sync.payloads import Message
@@ -63,8 +62,8 @@ class _Highest:
 class Book:
     """Every claim so far. Fails when one breaks a promise."""
 
-    flights: dict[UUID, Flight] = field(default_factory=dict)
-    log_rows: Counter[UUID] = field(default_factory=Counter)
+    flights: dict[str, Flight] = field(default_factory=dict)
+    log_rows: Counter[str] = field(default_factory=Counter)
     _highest: dict[Pair, _Highest] = field(default_factory=dict)
     _said: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     _last: dict[tuple[str, int], Flight] = field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from django.db import connection, transaction
 
-from sync.deliver.claim import _LOCKS, Taken, claim, claim_uncontended
+from sync.deliver.claim import LOCKS, Taken, claim, claim_uncontended
 from sync.deliver.sender import Sender
 from sync.deliver.settle import Attempt, settle
 from sync.deliver.targets import open_slots
@@ -84,6 +85,20 @@ def test_one_that_claims_leaves_out_a_site_where_another_is_claiming_and_one_tha
     assert [item.target.site_id for item in claim(open_slots())] == [site.pk]
 
 
+def test_a_push_waits_for_the_claimers_of_all_its_sites_together_no_longer_than_it_may(connect: Connect) -> None:
+    sites = [connect(name) for name in ("hrms", "cms", "sales", "garage")]
+    users(1)
+    catch_up()
+    with ExitStack() as held:
+        for site in sites:
+            held.enter_context(_lock_held(site.pk))
+        began = time.monotonic()
+        assert claim(open_slots(), within=0.2) == []
+        # Each site's lock waited for in its turn would be 0.8 s.
+        assert time.monotonic() - began < 0.6
+    assert len(claim(open_slots())) == 4
+
+
 def test_two_senders_together_never_have_more_requests_under_way_than_the_site_takes(hrms: ScriptedSite) -> None:
     sql("update connected_sites set max_in_flight = 3")
     users(150)
@@ -133,7 +148,7 @@ class _lock_held:
 
     def _hold(self) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_xact_lock(%s, %s)", [_LOCKS, self._site_id])
+            cursor.execute("select pg_advisory_xact_lock(%s, %s)", [LOCKS, self._site_id])
             self._held.set()
             self._over.wait(30)
         connection.close()

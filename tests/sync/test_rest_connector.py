@@ -220,9 +220,13 @@ class TestBatches:
             }
         )
         assert verdicts == [
-            Verdict(Outcome.DELIVERED, names_user=True),
-            Verdict(Outcome.PERMANENT, "The site refused this user: not in this tenant"),
-            Verdict(Outcome.DELIVERED, names_user=True, remote_id="33"),
+            Verdict(Outcome.DELIVERED, names_user=True, answer=b'{"id":"user_1","success":true}'),
+            Verdict(
+                Outcome.PERMANENT,
+                "The site refused this user: not in this tenant",
+                answer=b'{"id":"user_2","success":false,"error":"not in this tenant"}',
+            ),
+            Verdict(Outcome.DELIVERED, names_user=True, remote_id="33", answer=b'{"id":"user_3","success":true,"remote_id":33}'),
         ]
 
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from werkzeug import Response
 
 from sync import runs
 from sync.deliver import settler as module
+from sync.deliver.courier import Courier
 from sync.deliver.sender import Sender
 from sync.models import Delivery, SyncRun
 from tests.conftest import eventually_true
@@ -55,6 +56,22 @@ def test_a_site_that_asks_for_a_pause_gets_nothing_of_what_was_claimed_ahead_for
     waiting = Delivery.objects.filter(status="pending")
     assert (waiting.count(), waiting.filter(tries=0).count()) == (200, 200)
     assert len(attempts()) == len(hrms.requests), "what was given back was never sent, and so is in no log"
+
+
+def test_a_broken_courier_is_not_passed_over_in_silence(hrms: ScriptedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    user()
+    catch_up()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Courier, "_answered", broken)
+    sender = Sender(in_flight=10)
+    with pytest.raises(ZeroDivisionError):
+        until(sender, lambda: False)
+    sender.finish(0)
+    (entry,) = attempts()
+    assert (entry.outcome, Delivery.objects.get().status) == ("lost", "pending")
 
 
 def test_an_answer_that_the_database_could_not_take_is_settled_when_it_can_and_logged_once(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from sync import outcomes, payloads, redact
 from sync.connectors.rest import signing
 from sync.connectors.target import Target
@@ -23,12 +25,11 @@ class RestConnector:
         """The signed request. A removal alone never goes to `sync_path`: a handler that ignores `action` would bring the user back."""
         if target.batch_size > 1:
             path, message_id = "/batch", payloads.batch_id([message.message_id for message in messages])
-            content = '{"users":[' + ",".join([message.encoded for message in messages]) + "]}"
+            payload = b'{"users":[' + b",".join([message.encoded for message in messages]) + b"]}"
         else:
             (message,) = messages
             path, message_id = "/delete" if message.action == "delete" else "", message.message_id
-            content = message.encoded
-        payload = content.encode()
+            payload = message.encoded
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -84,14 +85,15 @@ def _single(message: Message, verdict: Verdict | None, answer: dict[str, Any], r
     return verdict
 
 
-def _accepted(message: Message, answer: dict[str, Any]) -> Verdict:
+def _accepted(message: Message, answer: dict[str, Any], text: bytes | None = None) -> Verdict:
     if answer.get("success") is False:
-        return Verdict(Outcome.PERMANENT, f"The site refused this user: {_reason(answer) or 'it gave no reason'}")
+        return Verdict(Outcome.PERMANENT, f"The site refused this user: {_reason(answer) or 'it gave no reason'}", answer=text)
     remote_id = answer.get("remote_id")
     return Verdict(
         Outcome.DELIVERED,
         remote_id=str(remote_id) if isinstance(remote_id, str | int) and not isinstance(remote_id, bool) else None,
         names_user=answer.get("id") == message.user_id,
+        answer=text,
     )
 
 
@@ -112,13 +114,18 @@ def _members(messages: Sequence[Message], answer: dict[str, Any]) -> list[Verdic
 def _member(message: Message, items: list[dict[str, Any]]) -> Verdict:
     if not items:
         return Verdict(Outcome.TRANSIENT, "The site's answer says nothing about this user")
-    if any(item["success"] is not items[0]["success"] for item in items):
-        return Verdict(Outcome.TRANSIENT, "The site's answer says both that it took this user and that it did not")
-    return _accepted(message, items[0])
+    if len(items) > 1 and any(item["success"] is not items[0]["success"] for item in items):
+        error = "The site's answer says both that it took this user and that it did not"
+        return Verdict(Outcome.TRANSIENT, error, answer=orjson.dumps(items))
+    return _accepted(message, items[0], orjson.dumps(items[0]))
 
 
 def _json(body: bytes) -> Any:
     try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:  # with a byte order mark, in UTF-16, or with a NaN in it: read all the same
         return json.loads(body)
     except (ValueError, RecursionError):
         return None

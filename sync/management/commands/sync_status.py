@@ -91,7 +91,7 @@ class Command(BaseCommand):
                 self._user(user_id, person, rows)
         waiting = any(row.status in {"pending", "in_progress"} for row in every)
         if waiting and not worker and not self.as_json:
-            self.screen.line("No worker is running: start one with `manage.py sync_worker`.")
+            self.screen.line(str(status.NO_WORKER))
         failing = any(row.status == "failed" or (row.status == "pending" and row.error_message) for row in every)
         return 1 if failing or (waiting and not worker) else 0
 
@@ -139,7 +139,7 @@ def _summary(sites: Sequence[status.SiteOverview], failing: Sequence[str], pause
     if paused:
         text += f" Paused: {', '.join(paused)}."
     if stuck:
-        text += " No worker is running: start one with `manage.py sync_worker`."
+        text += f" {status.NO_WORKER}"
     return text
 
 

@@ -172,7 +172,7 @@ class Command(BaseCommand):
         if failed:
             text += " The worker tries again what may still succeed; `manage.py sync_status` shows what is left."
         if (failed or left) and not status.worker_alive():
-            text += " No worker is running: start one with `manage.py sync_worker`."
+            text += f" {status.NO_WORKER}"
         if cancelled:
             return f"Cancelled: {text} To go on: `manage.py sync_users --resume {run.public_id}`."
         if self.stopped_by:

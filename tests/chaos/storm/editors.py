@@ -134,7 +134,7 @@ class SqlEditor(Editor):
             for statement in self.STATEMENTS[kind][1].split(";"):
                 changed = connection.execute(statement, values if "%(" in statement else None).rowcount
             if kind == "rolled back":
-                time.sleep(self.chance.uniform(0, 0.05))
+                time.sleep(self.chance.uniform(0, 0.05))  # others meet what is about to be undone
                 connection.rollback()
         return kind if changed else ""
 
