@@ -58,6 +58,18 @@ def test_one_bad_user_never_fails_its_neighbours_whatever_the_order(hrms: Script
     assert Delivery.objects.filter(status="success").count() == 4
 
 
+def test_the_log_has_of_the_sites_answer_what_concerns_the_user(hrms: ScriptedSite) -> None:
+    refused = {"success": False, "error": "the password=hunter2 is wrong"}
+    hrms.answer = lambda request: results(request, but={"user_1": refused}, without=("user_2",))
+    make(3)
+    drain()
+    said = {entry.user_id: entry.response for entry in attempts()}
+    assert said["user_0"] == '{"id":"user_0","success":true}'
+    assert said["user_1"] == '{"id":"user_1","success":false,"error":"the password=[redacted] is wrong"}'
+    assert '"user_0"' in said["user_2"], "where the answer has nothing of the user, all of it is kept"
+    assert '"user_1"' in said["user_2"]
+
+
 def test_a_user_the_answer_leaves_out_is_tried_again_alone(hrms: ScriptedSite) -> None:
     hrms.answer = lambda request: results(request, without=("user_1",))
     make(3)

@@ -8,6 +8,8 @@ from werkzeug import Response
 
 from sites.models import ConnectedSite
 from sync import operations, runs, site_control, status
+from sync.deliver.claim import claim, claim_uncontended
+from sync.deliver.targets import open_slots
 from sync.models import Delivery, SiteHealth, SyncRun
 from tests.processes import database_url
 from tests.scripted_site import ScriptedSite, accept
@@ -46,6 +48,17 @@ def test_a_paused_site_is_sent_nothing_and_its_users_stay_pending_without_spendi
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.tries) == ("pending", 0)
     assert shown(ann.user_id).status == "pending"
+
+
+def test_a_pause_holds_from_the_moment_it_is_committed_also_for_a_sender_that_looked_before(hrms: ScriptedSite, settings: Any) -> None:
+    settings.SYNC_ON_SAVE = "queue"
+    user()
+    catch_up()
+    looked = open_slots()
+    pause()
+    assert (claim(looked), claim_uncontended(looked).claims) == ([], [])
+    site_control.resume_site(site(), actor="bob")
+    assert len(claim(looked)) == 1
 
 
 def test_removals_wait_too_and_go_out_when_the_site_is_resumed(hrms: ScriptedSite) -> None:
