@@ -7,7 +7,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 TEMPLATES = $(shell find templates */templates -name '*.html' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run site-down site-up manage test chaos bench lint format lock schema psql screenshots
+.PHONY: help venv demo run site-down site-up manage test chaos interleavings bench lint format lock schema messages psql screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,10 +37,13 @@ psql: $(VENV)/.installed ## Open a SQL console on the hub's database
 	@$(BIN)/python -m ssodash.embedded psql
 
 test: $(VENV)/.installed-dev ## Run all tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## Kill workers, web servers and PostgreSQL for a quarter of an hour (CHAOS_SEED=7 repeats a run)
 	@CHAOS=long $(BIN)/python -m pytest -q tests/chaos $(ARGS)
+
+interleavings: $(VENV)/.installed-dev ## 10,000 random orders of edits, claims, answers and crashes on the real database (three quarters of an hour)
+	SSODASH_INTERLEAVINGS=10000 $(BIN)/python -m pytest -q -n 2 --dist load tests/sync/test_interleavings.py $(ARGS)
 
 bench: $(VENV)/.installed ## Measure how fast it delivers; needs nginx and wrk (ARGS="single pushes" for some of it)
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -56,6 +59,7 @@ lint: $(VENV)/.installed-dev ## Check style, templates, types, imports, migratio
 	$(if $(TEMPLATES),$(BIN)/djade --target-version 5.2 --check $(TEMPLATES))
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m ssodash.catalogs --check
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m ssodash.embedded run --throwaway -- sh -ec '\
 		$(BIN)/python manage.py makemigrations --check --dry-run; \
@@ -69,6 +73,9 @@ format: $(VENV)/.installed-dev ## Put code and templates in shape
 schema: export SECRET_KEY = only-for-writing-the-schema-file
 schema: $(VENV)/.installed ## Write user-sync-schema.sql from the migrations
 	$(BIN)/python -m ssodash.embedded run --throwaway -- $(BIN)/python manage.py export_schema
+
+messages: $(VENV)/.installed-dev ## Bring the translations in locale/ to the state of the code, and name what is not translated
+	$(BIN)/python -m ssodash.catalogs
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures in docs/images anew (needs Chromium)
 	$(BIN)/python -m tests.e2e.screenshots

@@ -7,13 +7,17 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from sites.forms import ICONS, ConnectedSiteForm
+from sites.handlers import handlers_of
 from sites.models import ConnectedSite, issue_signing_secret
 
-SHOWN_ONCE = "The secret of {site} is in place. It was shown once and is not shown again: if you did not keep it, make a new one."
+SHOWN_ONCE = gettext_lazy(
+    "The secret of {site} is in place. It was shown once and is not shown again: if you did not keep it, make a new one."
+)
 
 
 @admin.register(ConnectedSite)
@@ -65,7 +69,9 @@ class ConnectedSiteAdmin(ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         site = kwargs.get("obj")
         context["icons"] = ICONS
-        context["credential"] = site.credentials.signing().defer("secret").first() if site else None
+        if site:
+            credential = site.credentials.signing().defer("secret").first()
+            context |= {"credential": credential, "handler": handlers_of(site)}
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -115,6 +121,7 @@ class ConnectedSiteAdmin(ModelAdmin):
 
     def _secret_page(self, request: HttpRequest, site: ConnectedSite, secret: str, title: str) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "site": site, "secret": secret}
+        context["handler"] = handlers_of(site)
         return TemplateResponse(request, "admin/sites/connectedsite/secret.html", context)
 
     # --- deleting ----------------------------------------------------------------------------------------------------

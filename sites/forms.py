@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from sites.models import ConnectedSite
@@ -55,13 +56,13 @@ class ConnectedSiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "display_name", "name", "url", "category", "icon", "is_active", "roles", "sync_path", "batch_size", "max_in_flight", "timeout",
         ]  # fmt: skip
         error_messages = {
-            "display_name": {"required": "Enter the name that people see, for example HRMS."},
+            "display_name": {"required": _("Enter the name that people see, for example HRMS.")},
             "name": {
-                "required": "Enter a short name, for example hrms.",
-                "unique": "Another site has this name. Choose another one.",
-                "invalid": "Use letters, digits, - and _ only, for example hrms.",
+                "required": _("Enter a short name, for example hrms."),
+                "unique": _("Another site has this name. Choose another one."),
+                "invalid": _("Use letters, digits, - and _ only, for example hrms."),
             },
-            "url": {"required": "Enter the site's address, for example https://hrms.example.com."},
+            "url": {"required": _("Enter the site's address, for example https://hrms.example.com.")},
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,18 +79,18 @@ class ConnectedSiteForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_icon(self) -> str:
         icon: str = self.cleaned_data["icon"].strip().lower().replace(" ", "_")
         if not re.fullmatch(r"[a-z0-9_]*", icon):
-            raise forms.ValidationError("Use the name of a Material Symbol: letters, digits and _ only, for example badge.")
+            raise forms.ValidationError(_("Use the name of a Material Symbol: letters, digits and _ only, for example badge."))
         return icon or "apps"
 
 
 def roles_field(current: list[str]) -> forms.MultipleChoiceField:
     """A choice among SYNC_ROLES. Roles that are stored but no longer among them can stay, and are named."""
     choices = [(role, role) for role in settings.SYNC_ROLES]
-    choices += [(role, f"{role} (no longer in SYNC_ROLES)") for role in current if role not in settings.SYNC_ROLES]
+    choices += [(role, _("%(role)s (no longer in SYNC_ROLES)") % {"role": role}) for role in current if role not in settings.SYNC_ROLES]
     return forms.MultipleChoiceField(
         choices=choices,
         required=False,
-        label="Roles in scope",
+        label=_("Roles in scope"),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Only users with one of these roles are synced to this site. None chosen: all users.",
+        help_text=_("Only users with one of these roles are synced to this site. None chosen: all users."),
     )

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from sites.validators import validate_site_url, validate_sync_path
 
@@ -21,24 +22,24 @@ class ConnectedSite(models.Model):
     """
 
     class Connector(models.TextChoices):
-        REST = "rest", "REST (JSON over HTTP)"
+        REST = "rest", _("REST (JSON over HTTP)")
 
     class AuthMethod(models.TextChoices):
-        SIGNATURE = "signature", "Signed requests (Standard Webhooks)"
+        SIGNATURE = "signature", _("Signed requests (Standard Webhooks)")
 
-    name = models.SlugField(unique=True, max_length=50, help_text="A short name for URLs, commands and SQL, for example hrms.")
-    display_name = models.CharField(max_length=100, help_text="What people see, for example HRMS.")
-    url = models.CharField("URL", max_length=500, validators=[validate_site_url], help_text="For example https://hrms.example.com.")
+    name = models.SlugField(unique=True, max_length=50, help_text=_("A short name for URLs, commands and SQL, for example hrms."))
+    display_name = models.CharField(max_length=100, help_text=_("What people see, for example HRMS."))
+    url = models.CharField(_("URL"), max_length=500, validators=[validate_site_url], help_text=_("For example https://hrms.example.com."))
     icon = models.CharField(
         max_length=50,
         blank=True,
         default="apps",
         db_default="apps",
-        help_text="The name of a Material Symbol, for example badge or storefront.",
+        help_text=_("The name of a Material Symbol, for example badge or storefront."),
     )
-    category = models.CharField(max_length=100, blank=True, default="", db_default="", help_text="For example Human resources.")
+    category = models.CharField(max_length=100, blank=True, default="", db_default="", help_text=_("For example Human resources."))
     is_active = models.BooleanField(
-        "active", default=True, db_default=True, help_text="An inactive site receives nothing; when it is active again it catches up."
+        _("active"), default=True, db_default=True, help_text=_("An inactive site receives nothing; when it is active again it catches up.")
     )
     connector = models.CharField(max_length=20, choices=Connector.choices, default=Connector.REST, db_default="rest")
     sync_path = models.CharField(max_length=200, default="/api/users/sync", db_default="/api/users/sync", validators=[validate_sync_path])
@@ -46,19 +47,19 @@ class ConnectedSite(models.Model):
         default=1,
         db_default=1,
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
-        help_text="Users per request. 1 sends one user a request; more needs the site's batch endpoint.",
+        help_text=_("Users per request. 1 sends one user a request; more needs the site's batch endpoint."),
     )
     max_in_flight = models.PositiveIntegerField(
         default=8,
         db_default=8,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text="Requests under way at the same time at most.",
+        help_text=_("Requests under way at the same time at most."),
     )
     timeout = models.FloatField(
         default=10.0,
         db_default=10.0,
         validators=[MinValueValidator(0.5), MaxValueValidator(120)],
-        help_text="Seconds that one request may take in total.",
+        help_text=_("Seconds that one request may take in total."),
     )
     auth_method = models.CharField(max_length=20, choices=AuthMethod.choices, default=AuthMethod.SIGNATURE, db_default="signature")
     roles = ArrayField(
@@ -66,8 +67,8 @@ class ConnectedSite(models.Model):
         default=list,
         db_default=models.Value([], output_field=ArrayField(models.CharField(max_length=100))),
         blank=True,
-        verbose_name="roles in scope",
-        help_text="Only users with one of these roles are synced to this site. Empty: all users.",
+        verbose_name=_("roles in scope"),
+        help_text=_("Only users with one of these roles are synced to this site. Empty: all users."),
     )
     epoch = models.BigIntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
@@ -75,7 +76,8 @@ class ConnectedSite(models.Model):
 
     class Meta:
         db_table = "connected_sites"
-        verbose_name = "site"
+        verbose_name = _("site")
+        verbose_name_plural = _("sites")
         ordering = ["id"]
 
     def __str__(self) -> str:
@@ -97,7 +99,7 @@ class SiteCredential(models.Model):
     """A secret that the hub and one site share. Never shown again after it was made, never logged."""
 
     class Kind(models.TextChoices):
-        SIGNING = "signing", "Signing secret"
+        SIGNING = "signing", _("Signing secret")
 
     # The database itself cascades: a site may be deleted in a SQL console.
     site = models.ForeignKey(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, related_name="credentials")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
-EXAMPLE = "for example https://hrms.example.com"
+EXAMPLE = "https://hrms.example.com"
 _HOST_AND_PORT = re.compile(r"[^/:?#@]+:\d+(/.*)?")
 
 AddressRule = Callable[[str], str | None]
@@ -25,32 +26,39 @@ def refuse_addresses_by(rule: AddressRule) -> None:
 def validate_site_url(value: str) -> None:
     """Accepts an http(s) address with a host and nothing secret in it. Raises ValidationError naming the remedy."""
     if any(character.isspace() or ord(character) < 32 for character in value):
-        raise ValidationError(f"The address has a space or a control character in it. Write it like this: {EXAMPLE}.")
+        raise ValidationError(_like_this(_("The address has a space or a control character in it.")))
     try:
         parts = urlsplit(value)
     except ValueError:
-        raise ValidationError(f"This is not a web address. Write it like this: {EXAMPLE}.") from None
+        raise ValidationError(_like_this(_("This is not a web address."))) from None
     if _HOST_AND_PORT.fullmatch(value):
-        raise ValidationError(f"The address does not say how to get there. Write http:// or https:// before it, such as http://{value}.")
+        told = _("The address does not say how to get there. Write http:// or https:// before it, such as http://%(address)s.")
+        raise ValidationError(told % {"address": value})
     if parts.scheme not in {"http", "https"}:
-        found = f"It begins with {parts.scheme}:" if parts.scheme else "It has no scheme"
-        raise ValidationError(f"{found}; the address must begin with https:// (or http://), {EXAMPLE}.")
+        found = _("It begins with %(scheme)s:") % {"scheme": parts.scheme} if parts.scheme else _("It has no scheme")
+        told = _("%(found)s; the address must begin with https:// (or http://), for example %(example)s.")
+        raise ValidationError(told % {"found": found, "example": EXAMPLE})
     if parts.username is not None or parts.password is not None:
         raise ValidationError(
-            "The address has a user name or password in it. Take it out: requests are signed with the site's secret instead."
+            _("The address has a user name or password in it. Take it out: requests are signed with the site's secret instead.")
         )
     if not parts.hostname:
-        raise ValidationError(f"The address has no host name. Write it like this: {EXAMPLE}.")
+        raise ValidationError(_like_this(_("The address has no host name.")))
     _validate_port(parts.netloc)
     if parts.query or parts.fragment:
-        raise ValidationError("The address has a ? or # part. Leave it out; the sync path is added behind the address.")
+        raise ValidationError(_("The address has a ? or # part. Leave it out; the sync path is added behind the address."))
     _validate_destination(parts.hostname)
 
 
+def _like_this(told: str) -> str:
+    return f"{told} {_('Write it like this: %(example)s.') % {'example': EXAMPLE}}"
+
+
 def _validate_port(netloc: str) -> None:
-    _, colon, port = netloc.rpartition("]")[2].rpartition(":")
+    __, colon, port = netloc.rpartition("]")[2].rpartition(":")
     if colon and port and not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-        raise ValidationError(f"There is no port {port[:20]}: a port is a number from 1 to 65535. Leave it out for the usual one.")
+        told = _("There is no port %(port)s: a port is a number from 1 to 65535. Leave it out for the usual one.")
+        raise ValidationError(told % {"port": port[:20]})
 
 
 def _validate_destination(host: str) -> None:
@@ -59,7 +67,8 @@ def _validate_destination(host: str) -> None:
     for rule in _address_rules:
         reason = rule(address) if address else None
         if reason:
-            raise ValidationError(f"{reason}. Give another address, or take the network out of that setting.")
+            told = _("Give another address, or take the network out of that setting.")
+            raise ValidationError(f"{reason}. {told}")
 
 
 def _as_ip(host: str) -> str | None:
@@ -77,4 +86,4 @@ def _as_ip(host: str) -> str | None:
 def validate_sync_path(value: str) -> None:
     """Accepts an absolute path. Raises ValidationError naming the remedy."""
     if not value.startswith("/") or value.startswith("//") or any(c.isspace() or c in "?#\\" for c in value):
-        raise ValidationError("The sync path must begin with one / and have no spaces, ? or #, for example /api/users/sync.")
+        raise ValidationError(_("The sync path must begin with one / and have no spaces, ? or #, for example /api/users/sync."))

@@ -8,6 +8,9 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from procrastinate.contrib.django import admin as procrastinate_admin  # noqa: F401  (registers what is taken back below)
 from procrastinate.contrib.django.models import ProcrastinateJob
 from unfold.admin import ModelAdmin
@@ -46,9 +49,9 @@ class ApiTokenAdmin(ModelAdmin):
     search_fields = ["name"]
     fields = ["name", "created_by", "created_at", "last_used_at"]
 
-    @display(description="Last used")
-    def shown_used(self, token: ApiToken) -> str:
-        return status.ago(token.last_used_at)
+    @display(description=gettext_lazy("Last used"))
+    def shown_used(self, token: ApiToken) -> str | SafeString:
+        return status.time_element(token.last_used_at) if token.last_used_at else status.ago(None)
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
         return self.fields if obj else ["name"]
@@ -65,7 +68,7 @@ class ApiTokenAdmin(ModelAdmin):
         request.new_token = text  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts, "name": obj.name}
+        context = {**self.admin_site.each_context(request), "title": _("New API token"), "opts": self.opts, "name": obj.name}
         context["token"] = request.new_token  # type: ignore[attr-defined]
         context["address"] = request.build_absolute_uri("/api/users")
         return TemplateResponse(request, "admin/ssodash/apitoken/token.html", context)

@@ -6,17 +6,18 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 from django_htmx.http import HttpResponseClientRefresh
 from unfold.sites import UnfoldAdminSite
 
 from ssodash import dashboard
-from sync import views
+from sync import resend_views, views
 
 
 class HubAdminSite(UnfoldAdminSite):
     """The dashboard is the admin's index page."""
 
-    index_title = "Dashboard"
+    index_title = _("Dashboard")
     site_url = None
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
@@ -34,6 +35,9 @@ class HubAdminSite(UnfoldAdminSite):
             path("actions/pause-site/", self.admin_view(views.pause_site), name="pause_site"),
             path("actions/probe-site/", self.admin_view(views.probe_site), name="probe_site"),
             path("actions/resume-site/", self.admin_view(views.resume_site), name="resume_site"),
+            path("actions/resend-to-site/", self.admin_view(resend_views.resend_to_site), name="resend_to_site"),
+            path("actions/retry-attempt/", self.admin_view(resend_views.retry_attempt), name="retry_attempt"),
+            path("actions/retry-failed/", self.admin_view(resend_views.retry_failed), name="retry_failed"),
         ]
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.db import InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 from ssodash import plain_errors
 
@@ -33,15 +34,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if error is not None and is_database_gone(error):
         return database_gone(request)
-    text = "Something went wrong in the hub itself. It is in the hub's log, with the time of now."
-    return _answer(request, 500, "Something went wrong", text, "What was saved before is not lost; try again, or go back to the dashboard.")
+    text = _("Something went wrong in the hub itself. It is in the hub's log, with the time of now.")
+    remedy = _("What was saved before is not lost; try again, or go back to the dashboard.")
+    return _answer(request, 500, _("Something went wrong"), text, remedy)
 
 
 def database_gone(request: HttpRequest) -> HttpResponse:
     """503: nothing can be shown or saved until the database answers."""
-    text = "The hub cannot reach its database at the moment, so it can neither show nor save anything."
-    remedy = "What was saved before is not lost: the sites receive it when the database is back. This page looks again by itself."
-    response = _answer(request, 503, "The database does not answer", text, remedy)
+    text = _("The hub cannot reach its database at the moment, so it can neither show nor save anything.")
+    remedy = _("What was saved before is not lost: the sites receive it when the database is back. This page looks again by itself.")
+    response = _answer(request, 503, _("The database does not answer"), text, remedy)
     response["Retry-After"] = str(RETRY_SECONDS)
     if request.method in {"GET", "HEAD"}:
         response["Refresh"] = str(RETRY_SECONDS)

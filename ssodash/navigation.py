@@ -8,6 +8,8 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from sites.models import ConnectedSite
 from ssodash.models import ApiToken
@@ -20,28 +22,28 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "items": [
-                {"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")},
-                _entry(UserProfile, "Users", "group", request),
-                _entry(ConnectedSite, "Sites", "apps", request),
+                {"title": _("Dashboard"), "icon": "dashboard", "link": reverse("admin:index")},
+                _entry(UserProfile, _("Users"), "group", request),
+                _entry(ConnectedSite, _("Sites"), "apps", request),
             ]
         },
         {
-            "title": "Sync",
+            "title": pgettext("sidebar", "Sync"),
             "separator": True,
             "items": [
-                _entry(UserSyncLog, "Log of attempts", "receipt_long", request),
-                _entry(SyncRun, "Runs", "sync", request),
-                _entry(Delivery, "Deliveries", "outbox", request),
+                _entry(UserSyncLog, _("Log of attempts"), "receipt_long", request),
+                _entry(SyncRun, _("Runs"), "sync", request),
+                _entry(Delivery, _("Deliveries"), "outbox", request),
             ],
         },
         {
-            "title": "Access",
+            "title": pgettext("sidebar", "Access"),
             "separator": True,
             "items": [
-                _entry(get_user_model(), "Staff logins", "shield_person", request),
-                _entry(Group, "Groups", "groups", request),
-                _entry(ApiToken, "API tokens", "key", request),
-                {"title": "API documentation", "icon": "api", "link": reverse("api:openapi-view")},
+                _entry(get_user_model(), _("Staff logins"), "shield_person", request),
+                _entry(Group, _("Groups"), "groups", request),
+                _entry(ApiToken, _("API tokens"), "key", request),
+                {"title": _("API documentation"), "icon": "api", "link": reverse("api:openapi-view")},
             ],
         },
     ]

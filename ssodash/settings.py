@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 from ssodash import database
 from ssodash.env import choice, env, flag, integer, networks, number, words
@@ -79,7 +80,10 @@ MIDDLEWARE = [
     "ssodash.jsonapi.middleware.JsonErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # see docs/decisions/0012-compressed-pages.md
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "ssodash.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -111,6 +115,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale" / "hub", BASE_DIR / "locale" / "shell"]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
@@ -131,7 +140,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if HTTPS:
@@ -149,14 +158,15 @@ LOGGING = {
 UNFOLD = {
     "SITE_TITLE": "SSO Dashboard",
     "SITE_HEADER": "SSO Dashboard",
-    "SITE_SUBHEADER": "One user, available everywhere",
+    "SITE_SUBHEADER": _("One user, available everywhere"),
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,  # there is no other site to go back to
     "SHOW_HISTORY": True,
+    "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "STYLES": [lambda _: static("ssodash/hub.css")],
-    "SCRIPTS": [lambda _: static("ssodash/hub.js")],
+    "SCRIPTS": [lambda _: static("ssodash/hub.js"), lambda _: static("ssodash/shell.js"), lambda _: static("ssodash/toasts.js")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("ssodash/icon.svg")}],
     "SIDEBAR": {"show_search": False, "navigation": "ssodash.navigation.sidebar"},
     "COLORS": {

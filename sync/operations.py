@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from sites.models import ConnectedSite
 from sync import reconcile, restore, runs, status, tasks_queue
@@ -50,7 +52,7 @@ def find_user_id(text: str) -> str:
         return profile.user_id
     if Delivery.objects.filter(user_id=text).exists():
         return text
-    raise UnknownUser(f"There is no user {text!r}: give a user id or an email of the directory.")
+    raise UnknownUser(_("There is no user %(text)s: give a user id or an email of the directory.") % {"text": repr(text)})
 
 
 def find_sites(names: Sequence[str], *, also_inactive: bool = False) -> list[ConnectedSite]:
@@ -58,10 +60,11 @@ def find_sites(names: Sequence[str], *, also_inactive: bool = False) -> list[Con
     found = {site.name: site for site in ConnectedSite.objects.filter(name__in=names)}
     for name in names:
         if name not in found:
-            known = ", ".join(ConnectedSite.objects.values_list("name", flat=True)[:20]) or "none yet"
-            raise UnknownSite(f"There is no site {name!r}. Connected sites: {known}.")
+            known = ", ".join(ConnectedSite.objects.values_list("name", flat=True)[:20]) or _("none yet")
+            raise UnknownSite(_("There is no site %(name)s. Connected sites: %(known)s.") % {"name": repr(name), "known": known})
         if not found[name].is_active and not also_inactive:
-            raise UnknownSite(f"The site {name!r} is inactive: activate it first, it then receives everything it missed.")
+            told = _("The site %(name)s is inactive: activate it first, it then receives everything it missed.")
+            raise UnknownSite(told % {"name": repr(name)})
     return [found[name] for name in names]
 
 
@@ -95,19 +98,20 @@ def _result(user_id: str, owed: int, sites: int) -> UserSyncResult:
     waiting = [row.display_name for row in rows if row.status in {"pending", "in_progress"} and not row.is_paused]
     paused = [f"{row.display_name} {row.wait.clause}." for row in rows if row.wait and row.is_paused]
     if not sites:
-        message = "Nothing was sent: no site is active. Connect a site first."
+        message = _("Nothing was sent: no site is active. Connect a site first.")
     elif not owed:
-        message = "Nothing was sent: this user belongs to no active site, and none was ever sent it."
+        message = _("Nothing was sent: this user belongs to no active site, and none was ever sent it.")
     elif failed:
-        message = f"Failed at {', '.join(failed)}."
+        message = _("Failed at %(sites)s.") % {"sites": ", ".join(failed)}
         if waiting:
-            message += f" Still pending at {', '.join(waiting)}."
+            message += " " + _("Still pending at %(sites)s.") % {"sites": ", ".join(waiting)}
     elif waiting:
-        message = f"Pending at {', '.join(waiting)}: it is tried again by itself."
+        message = _("Pending at %(sites)s: it is tried again by itself.") % {"sites": ", ".join(waiting)}
     elif owed > len(paused):
-        message = f"Sent to {status.count(owed - len(paused), 'site')}: {'in sync there' if paused else 'all in sync'}."
+        told = _("Sent to %(sites)s: in sync there.") if paused else _("Sent to %(sites)s: all in sync.")
+        message = told % {"sites": status.count(owed - len(paused), "site")}
     else:
-        message = "Nothing was sent."
+        message = _("Nothing was sent.")
     done = bool(owed) and not (failed or waiting or paused)
     return UserSyncResult(user_id, done, " ".join([message, *paused]), rows)
 
@@ -141,19 +145,21 @@ def sync_users(user_ids: Sequence[str], *, cause: str, actor: str = "", sites: S
 def _started(run: SyncRun, is_new: bool) -> StartedRun:
     size = _size(run)
     if not is_new:
-        return StartedRun(run, False, f"A run over the same sites is under way already; it goes on ({size:,} deliveries).", False)
+        told = _("A run over the same sites is under way already; it goes on (%(deliveries)s).")
+        return StartedRun(run, False, told % {"deliveries": status.count(size, "delivery", "deliveries")}, False)
     if not run.parts.exists():
         _close_empty(run)
-        return StartedRun(run, True, "Nothing to send: no site is active. Connect a site first.", False)
+        return StartedRun(run, True, _("Nothing to send: no site is active. Connect a site first."), False)
     if not size and run.scope != SyncRun.Scope.ALL:
         if run.state == SyncRun.State.FINISHED:
-            return StartedRun(run, True, "Everything is in sync: there is nothing to send.")
-        return _queued(run, "Sync started: what the sites should have is compared with what they acknowledged, and what differs is sent.")
+            return StartedRun(run, True, _("Everything is in sync: there is nothing to send."))
+        return _queued(
+            run, _("Sync started: what the sites should have is compared with what they acknowledged, and what differs is sent.")
+        )
     warnings = status.who_waits([part.site for part in run.parts.filter(total__gt=0).select_related("site")])
     warnings += filter(None, [status.no_worker()])
-    return _queued(
-        run, f"Sync started: {status.count(size, 'delivery', 'deliveries')} to {status.count(run.parts.count(), 'site')}.", warnings
-    )
+    counts = {"deliveries": status.count(size, "delivery", "deliveries"), "sites": status.count(run.parts.count(), "site")}
+    return _queued(run, _("Sync started: %(deliveries)s to %(sites)s.") % counts, warnings)
 
 
 def _queued(run: SyncRun, message: str, warnings: Sequence[str] = ()) -> StartedRun:
@@ -180,14 +186,16 @@ def describe(run: SyncRun) -> str:
     owed_later = run.state == SyncRun.State.CANCELLED  # what it did not come to, nobody owes
     left = sum(part.unsettled if owed_later else part.total - part.succeeded - part.failed for part in parts)
     if not parts:
-        return "Nothing to send: no site is active. Connect a site first."
+        return _("Nothing to send: no site is active. Connect a site first.")
     if not done and not failed and left <= 0:
-        return "Nothing was sent: none of these users belongs to an active site."
-    said = [f"{done:,} delivered to {status.count(reached, 'site')}" if done else "Nothing was delivered"]
+        return _("Nothing was sent: none of these users belongs to an active site.")
+    said = [_("Nothing was delivered")]
+    if done:
+        said = [_("%(count)s delivered to %(sites)s") % {"count": status.number(done), "sites": status.count(reached, "site")}]
     if failed:
-        said.append(f"{failed:,} failed")
+        said.append(_("%(count)s failed") % {"count": status.number(failed)})
     if left > 0:
-        said.append(f"{left:,} left to the worker")
+        said.append(_("%(count)s left to the worker") % {"count": status.number(left)})
     waiting = status.who_waits([part.site for part in parts if part.total > part.succeeded + part.failed])
     return " ".join([f"{', '.join(said)}.", *waiting])
 
@@ -202,11 +210,15 @@ class Retried:
 
 def retry_attempts(log_ids: Sequence[int], *, cause: str, actor: str = "") -> Retried:
     """Sends again what these log rows are about (each user and site once), the small ones at once."""
+    return resend_pairs(sorted(set(UserSyncLog.objects.filter(pk__in=log_ids).values_list("user_id", "site_id"))), cause=cause, actor=actor)
+
+
+def resend_pairs(pairs: Sequence[tuple[str, int]], *, cause: str, actor: str = "") -> Retried:
+    """Sends each of these (public user id, site key) again, also where nothing changed; a few at once, within the push deadline."""
     ends = time.monotonic() + settings.SYNC_PUSH_DEADLINE
-    pairs = sorted(set(UserSyncLog.objects.filter(pk__in=log_ids).values_list("user_id", "site_id")))
     owed = resend(pairs, cause=cause, actor=actor)
     if not owed:
-        return Retried("Nothing was sent: these sites are inactive or gone, or the users do not belong to them.", False)
+        return Retried(_("Nothing was sent: these sites are inactive or gone, or the users do not belong to them."), False)
     user_ids = sorted({user_id for user_id, _ in pairs})
     if owed <= settings.SYNC_PUSH_MAX:
         push(user_ids, ends=ends)
@@ -215,15 +227,17 @@ def retry_attempts(log_ids: Sequence[int], *, cause: str, actor: str = "") -> Re
     failed = sum(site.status == "failed" for site in states)
     done = max(0, owed - len(waiting) - failed)
     why = {site.display_name: f"{site.display_name} {site.wait.clause}." for site in waiting if site.wait}
-    message = f"{done} of {owed} delivered, {failed} failed, {len(waiting)} pending."
+    message = _("%(done)s of %(owed)s delivered, %(failed)s failed, %(pending)s pending.") % {
+        "done": done, "owed": owed, "failed": failed, "pending": len(waiting),
+    }  # fmt: skip
     return Retried(" ".join([message, *list(why.values())[: status.NAMED]]), done == owed)
 
 
 def cancel_run(run: SyncRun) -> str:
     """Stops a run. Returns what happened."""
     if runs.cancel(run):
-        return "The run was cancelled. What it had already queued is still delivered. It can be resumed."
-    return "The run was over already; nothing was cancelled."
+        return _("The run was cancelled. What it had already queued is still delivered. It can be resumed.")
+    return _("The run was over already; nothing was cancelled.")
 
 
 def find_run(text: str) -> SyncRun:
@@ -233,7 +247,7 @@ def find_run(text: str) -> SyncRun:
     except ValueError:
         found = None
     if found is None:
-        raise UnknownRun(f"There is no run {text[:100]!r}: `manage.py sync_runs` lists them.")
+        raise UnknownRun(_("There is no run %(text)s: `manage.py sync_runs` lists them.") % {"text": repr(text[:100])})
     return found
 
 
@@ -243,14 +257,16 @@ def resume_run(run: SyncRun, *, queue: bool = True) -> StartedRun:
     going_on = runs.resume(run)
     if going_on is None:
         run.refresh_from_db()
-        why = "is over" if run.state == SyncRun.State.FINISHED else "was not cancelled and goes on"
-        return StartedRun(run, False, f"The run {why}; nothing was resumed.", False)
+        over = run.state == SyncRun.State.FINISHED
+        told = _("The run is over; nothing was resumed.") if over else _("The run was not cancelled and goes on; nothing was resumed.")
+        return StartedRun(run, False, told, False)
     if going_on != run:
-        return StartedRun(going_on, False, "Another run over the same sites is under way; it goes on, and this one stays cancelled.", False)
+        told = _("Another run over the same sites is under way; it goes on, and this one stays cancelled.")
+        return StartedRun(going_on, False, told, False)
     if not queue:
-        return StartedRun(going_on, True, "The run goes on.")
+        return StartedRun(going_on, True, _("The run goes on."))
     left = sum(max(0, part.total - part.fed) for part in going_on.parts.all())
-    come = f"The run goes on: {status.count(left, 'delivery', 'deliveries')} to come."
+    come = _("The run goes on: %(deliveries)s to come.") % {"deliveries": status.count(left, "delivery", "deliveries")}
     return _queued(going_on, come, list(filter(None, [status.no_worker()])))
 
 
@@ -262,4 +278,5 @@ def after_restore(floor: int | None = None) -> restore.Restored:
 def reconcile_sites(sites: Sequence[ConnectedSite] | None = None) -> str:
     """Has the worker compare what sites should have with what they acknowledged. Returns what happened."""
     count = reconcile.request_all("asked for", None if sites is None else [site.pk for site in sites])
-    return f"{count} {'site is' if count == 1 else 'sites are'} marked for reconcile; the worker does it."
+    told = ngettext("%(count)s site is marked for reconcile.", "%(count)s sites are marked for reconcile.", count) % {"count": count}
+    return f"{told} {_('The worker does it.')}"

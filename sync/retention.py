@@ -1,4 +1,4 @@
-"""Keep what only tells of the past within its limits: the log of attempts, finished runs, the sites' history."""
+"""Keep what only tells of the past within its limits: the log of attempts, its hourly figures, finished runs, the sites' history."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from sync import site_history
+from sync import hourly, site_history
 from sync.models import UserSyncLog
 
 CHUNK = 5000
@@ -61,8 +61,11 @@ def prune(chunk: int = CHUNK) -> Expired:
     """Deletes attempts, finished runs and events of sites older than `SYNC_LOG_DAYS`, and attempts beyond the newest `SYNC_LOG_ROWS`;
     returns how many.
 
-    In chunks of a transaction each, so that nobody waits for a long one, and two at once share the work.
+    In chunks of a transaction each, so that nobody waits for a long one, and two at once share the work. The hourly figures go by the
+    same age; what is not counted in them yet is counted before it goes.
     """
+    hourly.roll_up()
+    hourly.prune()
     limit = _oldest()
     return Expired(
         attempts_by_age=_delete(PRUNE, limit, chunk),

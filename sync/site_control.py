@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sites.models import ConnectedSite
 from sync import fanout, quarantine, redact, site_history, status, tasks_queue
@@ -32,13 +33,13 @@ def pause_site(site: ConnectedSite, *, actor: str = "", reason: str = "") -> Tol
     health = _locked(site)
     wait = status.wait_of(health)
     if wait and wait.kind == "paused":
-        return Told(f"Nothing changed: {site} is already {wait.phrase}.", False)
+        return Told(_("Nothing changed: %(site)s is already %(paused)s.") % {"site": site, "paused": wait.phrase}, False)
     reason = redact.line(reason, MAX_REASON)
     health.paused_at, health.paused_by, health.pause_reason = timezone.now(), actor[:150], reason
     health.save(update_fields=["paused_at", "paused_by", "pause_reason"])
     site_history.note(site.pk, SiteEvent.Kind.PAUSED, reason=reason, actor=actor)
-    inactive = "" if site.is_active else " It is inactive as well."
-    return Told(f"{site} is paused: what it is owed waits, and no try is spent, until it is resumed.{inactive}", True)
+    told = _("%(site)s is paused: what it is owed waits, and no try is spent, until it is resumed.") % {"site": site}
+    return Told(told if site.is_active else f"{told} {_('It is inactive as well.')}", True)
 
 
 @fanout.retried_on_deadlock
@@ -48,19 +49,20 @@ def resume_site(site: ConnectedSite, *, actor: str = "") -> Told:
     health = _locked(site)
     ended = _ended(health)
     if not ended:
-        return Told(f"{site} is not paused; nothing changed.", False)
+        return Told(_("%(site)s is not paused; nothing changed.") % {"site": site}, False)
     quarantine.close(health)
     health.throttled_until = health.paused_at = None
     health.paused_by = health.pause_reason = ""
     health.save()
-    site_history.note(site.pk, SiteEvent.Kind.RESUMED, reason=f"Ended {status.listed(ended)}.", actor=actor)
+    site_history.note(site.pk, SiteEvent.Kind.RESUMED, reason=f"Ended {' and '.join(ended)}.", actor=actor)
     if not site.is_active:
-        return Told(f"{site} is resumed, but inactive: activate it, and it catches up.", True)
+        return Told(_("%(site)s is resumed, but inactive: activate it, and it catches up.") % {"site": site}, True)
     tasks_queue.wake()
-    return Told(f"{site} receives again: what waited is due now.{_no_worker()}", True)
+    return Told(_with_worker(_("%(site)s receives again: what waited is due now.") % {"site": site}), True)
 
 
 def _ended(health: SiteHealth) -> list[str]:
+    """In English, as all that is kept: whoever reads it may read another language than who did it."""
     ended = []
     if health.paused_at is not None:
         ended.append("the pause")
@@ -77,22 +79,22 @@ def probe_site(site: ConnectedSite, *, actor: str = "") -> Told:
     """Has the worker send a quarantined site its next probe now instead of within the minute."""
     health = _locked(site)
     if health.paused_at is not None:
-        return Told(f"{site} is paused: resume it, and it is sent everything that waits. Nothing was changed.", False)
+        return Told(_("%(site)s is paused: resume it, and it is sent everything that waits. Nothing was changed.") % {"site": site}, False)
     if health.quarantined_at is None:
-        return Told(f"{site} is not quarantined, so there is nothing to probe; nothing changed.", False)
+        return Told(_("%(site)s is not quarantined, so there is nothing to probe; nothing changed.") % {"site": site}, False)
     if not site.is_active:
-        return Told(f"{site} is inactive: activate it first. Nothing was changed.", False)
+        return Told(_("%(site)s is inactive: activate it first. Nothing was changed.") % {"site": site}, False)
     if not Delivery.objects.filter(site_id=site.pk, status__in=["pending", "in_progress"]).exists():
-        return Told(f"{site} is owed nothing that a probe could be made with: the next change for it is one. Nothing was changed.", False)
+        told = _("%(site)s is owed nothing that a probe could be made with: the next change for it is one. Nothing was changed.")
+        return Told(told % {"site": site}, False)
     health.next_probe_at, health.throttled_until = Now(), None  # by the database's clock, which the senders compare with
     health.save(update_fields=["next_probe_at", "throttled_until"])
     site_history.note(site.pk, SiteEvent.Kind.PROBE, actor=actor)
     tasks_queue.wake()
-    return Told(
-        f"The worker sends {site} one delivery now. If it is answered, all that waits follows; if not, the next probe is in a minute."
-        f"{_no_worker()}",
-        True,
+    told = _(
+        "The worker sends %(site)s one delivery now. If it is answered, all that waits follows; if not, the next probe is in a minute."
     )
+    return Told(_with_worker(told % {"site": site}), True)
 
 
 def _locked(site: ConnectedSite) -> SiteHealth:
@@ -100,6 +102,6 @@ def _locked(site: ConnectedSite) -> SiteHealth:
     return SiteHealth.objects.select_for_update(no_key=True).get(pk=site.pk)
 
 
-def _no_worker() -> str:
+def _with_worker(told: str) -> str:
     warning = status.no_worker()
-    return f" {warning}" if warning else ""
+    return f"{told} {warning}" if warning else told

@@ -5,7 +5,7 @@ import time
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from sync import reconcile, retention, runs, tasks_queue
+from sync import hourly, reconcile, retention, runs, tasks_queue
 from sync.models import SyncRun
 
 STALLED_AFTER = 30
@@ -39,6 +39,13 @@ def reconcile_daily(timestamp: int) -> None:
 def prune_log(timestamp: int) -> None:
     """Deletes what is older than the log's limit, every hour."""
     retention.prune()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="sync.count_hours", queueing_lock="count_hours")
+def count_hours(timestamp: int) -> None:
+    """Counts what is new in the log by the hour, every minute, for the charts."""
+    hourly.roll_up()
 
 
 @app.periodic(cron="* * * * *")

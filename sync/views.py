@@ -10,8 +10,9 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
-from django_htmx.http import trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 
 from sites.models import ConnectedSite
 from sync import operations, site_control, status
@@ -43,33 +44,66 @@ def button(permission: str) -> Callable[[View], View]:
 
 @button(MAY_SYNC)
 def sync_all(request: HttpRequest) -> HttpResponse:
-    """Sync All Users: everyone to all active sites."""
-    started = operations.sync_all(cause="sync_all", actor=request.user.get_username())
+    """Sync All Users: everyone, or only what is out of date (`scope=pending`), to all active sites, or those chosen (`where=chosen` and
+    their names as `site`)."""
+    scope, where, names = request.POST.get("scope", "all"), request.POST.get("where", "all"), _texts(request, "site")
+    if scope not in {"all", "pending"}:
+        return said(request, _("What to send: choose everything, or only what is out of date. Nothing was started."), good=False)
+    if where == "chosen" and not names:
+        return said(request, _("Sites: tick at least one, or choose all sites. Nothing was started."), good=False)
+    try:
+        sites = operations.find_sites(names) if where == "chosen" else None
+    except operations.UnknownSite as unknown:
+        return said(request, _("%(reason)s Nothing was started.") % {"reason": unknown}, good=False)
+    started = operations.sync_all(cause="sync_all", actor=request.user.get_username(), sites=sites, only_pending=scope == "pending")
     return said(request, started.message, good=started.as_asked)
 
 
 @button(MAY_SYNC)
 def sync_user(request: HttpRequest) -> HttpResponse:
-    """Sends one user (`user_id`) again to every active site."""
-    user_id = request.POST.get("user_id", "").replace("\x00", "")
+    """Sends one user (`user_id`) again to every active site, or to one (`site` in the address, its name)."""
+    user_id, only = _text(request, "user_id"), request.GET.get("site", "").replace("\x00", "")
     try:
-        result = operations.sync_user(user_id, cause=CAUSE, actor=request.user.get_username())
-    except operations.UnknownUser as unknown:
+        result = operations.sync_user(user_id, cause=CAUSE, actor=request.user.get_username(), site_names=[only] if only else ())
+    except (operations.UnknownUser, operations.UnknownSite) as unknown:
         return said(request, str(unknown), good=False)
-    text = result.message if result.success else status.sentence(status.of_user(result.user_id))
+    text, good = (_at_site(result, only)) if only else (result.message, result.success)
+    if not good and not only:
+        text = status.sentence(status.of_user(result.user_id))
     if not by_htmx(request) or "in_place" not in request.POST:
-        return said(request, text, good=result.success)
-    columns = list(ConnectedSite.objects.filter(is_active=True))
-    row = status.row(result.user_id, columns)
-    context = {"row": row, "columns": columns, "may_sync": True, "said": text, "good": result.success, "oob": True}
+        return said(request, text, good=good)
+    sites = list(ConnectedSite.objects.filter(is_active=True))
+    shown = set(_text(request, "columns").split())
+    columns = [site for site in sites if not shown or str(site.pk) in shown]
+    row = status.row(result.user_id, columns, summarised=len(columns) < len(sites))
+    context = {"row": row, "columns": columns, "may_sync": True, "said": text, "good": good, "oob": True}
     return refreshed(HttpResponse(render_to_string("dashboard/synced_user.html", context, request)))
+
+
+def _at_site(result: operations.UserSyncResult, name: str) -> tuple[str, bool]:
+    """What came of one user at one site, in a sentence, and whether it is what was asked for."""
+    at = next((site for site in result.sites if site.site_name == name), None)
+    if at is None or at.look == "none":
+        return _("Nothing was sent: this user does not belong to this site, and was never sent to it."), False
+    if at.status == "success":
+        told = {"site": at.display_name, "status": at.label}
+        return _("Sent to %(site)s: %(status)s.") % told, True
+    return " ".join([f"{at.display_name}: {at.label}.", *at.details]), False
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name, "").replace("\x00", "")
+
+
+def _texts(request: HttpRequest, name: str) -> list[str]:
+    return list(dict.fromkeys(text.replace("\x00", "") for text in request.POST.getlist(name) if text))
 
 
 @button(MAY_CANCEL)
 def cancel_run(request: HttpRequest) -> HttpResponse:
     """Stops a run (`run`, its public id)."""
     run = _run(request)
-    return said(request, operations.cancel_run(run)) if run else said(request, "There is no such run.", good=False)
+    return said(request, operations.cancel_run(run)) if run else said(request, _("There is no such run."), good=False)
 
 
 @button(MAY_CANCEL)
@@ -77,7 +111,7 @@ def resume_run(request: HttpRequest) -> HttpResponse:
     """Has a cancelled run (`run`, its public id) go on."""
     run = _run(request)
     if run is None:
-        return said(request, "There is no such run.", good=False)
+        return said(request, _("There is no such run."), good=False)
     resumed = operations.resume_run(run)
     return said(request, resumed.message, good=resumed.is_new)
 
@@ -111,7 +145,7 @@ def controlled(request: HttpRequest, control: Callable[..., site_control.Told]) 
     """Does this with the site that the click names, and says what came of it."""
     site = ConnectedSite.objects.filter(name=request.POST.get("site", "").replace("\x00", "")).first()
     if site is None:
-        return said(request, "There is no such site.", good=False)
+        return said(request, _("There is no such site."), good=False)
     told = control(site, actor=request.user.get_username())
     return said(request, told.message, good=told.changed)
 
@@ -124,7 +158,10 @@ def by_htmx(request: HttpRequest) -> bool:
 def said(request: HttpRequest, text: str, good: bool = True) -> HttpResponse:
     """Answers a click with what happened: in place for htmx, else as a message on the page the click came from."""
     if by_htmx(request):
-        return refreshed(HttpResponse(render_to_string("dashboard/said.html", {"said": text, "good": good}, request)))
+        response = HttpResponse(render_to_string("dashboard/said.html", {"said": text, "good": good}, request))
+        if "in_place" in request.POST:  # there is no line to put it into
+            response = reswap(retarget(response, "#hub-said"), "innerHTML")
+        return refreshed(response)
     messages.add_message(request, messages.SUCCESS if good else messages.WARNING, text)
     target = request.POST.get("next", "")
     allowed = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())

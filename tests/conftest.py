@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import TransactionTestCase
+from django.utils import timezone, translation
 
 PROJECT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -39,6 +40,14 @@ def eventually_true(look: Callable[[], Any], timeout: float = 10, *, message: st
 def eventually() -> Callable[..., Any]:
     """`eventually(lambda: site.users(), timeout=10)`: wait for something that happens in its own time; see eventually_true."""
     return eventually_true
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_language() -> Iterator[None]:
+    """The language and time zone of the last viewer stay with the thread until the next request. No test shall inherit them."""
+    yield
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Pages as a person reads them, for tests that need no browser."""
 
+import csv
 import html
+import io
 import re
 from typing import Any
 
@@ -23,6 +25,15 @@ class Person:
             self.login.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
         self.client = Client(enforce_csrf_checks=checks_csrf, raise_request_exception=False)
         self.client.force_login(self.login)
+
+    @classmethod
+    def of(cls, login_id: int) -> "Person":
+        """Somebody who has a staff login already."""
+        person = cls.__new__(cls)
+        person.login = get_user_model().objects.get(pk=login_id)
+        person.client = Client(raise_request_exception=False)
+        person.client.force_login(person.login)
+        return person
 
     def get(self, path: str, **data: Any) -> Any:
         return self.client.get(path, data)
@@ -54,3 +65,8 @@ def told(response: Any) -> list[str]:
 def errors(response: Any) -> dict[str, list[str]]:
     """What the form complains about, by field."""
     return {field: list(said) for field, said in response.context["adminform"].form.errors.items()}
+
+
+def rows_of(response: Any) -> list[list[str]]:
+    """A CSV file that was sent, line by line."""
+    return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode("utf-8-sig"))))

@@ -74,7 +74,7 @@ class ScriptedSite:
 
     def _handle(self, request: Request) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.requests.append(Received(request.path, json.loads(request.get_data()), headers, time.monotonic()))
+        self.requests.append(Received(request.path, json.loads(request.get_data() or b"{}"), headers, time.monotonic()))
         answer = self.answer(request)
         self._free.wait(60)
         return answer

@@ -9,6 +9,9 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from users.identifiers import new_user_id
+from users.uploads import UserImport, UserImportRow
+
+__all__ = ["UserImport", "UserImportRow", "UserProfile", "UserQuerySet", "default_role", "valid_user_id"]
 
 valid_user_id = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z",

@@ -3,6 +3,7 @@
 
 (() => {
     const body = () => document.body;
+    const words = () => document.getElementById("hub-words").dataset;
 
     // A tab that nobody sees does not poll; when it is seen again it looks at once.
     document.addEventListener("htmx:beforeRequest", (event) => {
@@ -20,11 +21,11 @@
         notice.textContent = text;
         notice.hidden = !text;
     };
-    const REFUSALS = { 403: "Your login may not do this, or the page is too old: reload it.", 404: "There is no such thing any more: reload the page." };
     const failed = (event) => {
         const status = event.detail.xhr ? event.detail.xhr.status : 0;
-        const since = lastSeen.toLocaleTimeString();
-        offline(REFUSALS[status] || `The hub does not answer${status ? ` (HTTP ${status})` : ""}. What is shown is from ${since}; this page keeps trying.`);
+        const refusal = { 403: words().notAllowed, 404: words().notThere }[status];
+        const time = lastSeen.toLocaleTimeString(document.documentElement.lang);
+        offline(refusal || (status ? words().trouble : words().offline).replace("{time}", time).replace("{status}", status));
     };
     document.addEventListener("htmx:responseError", failed);
     document.addEventListener("htmx:sendError", failed);
@@ -60,7 +61,10 @@
         tip.style.top = `${below + tip.offsetHeight > innerHeight - 8 ? at.top - tip.offsetHeight - 6 : below}px`;
         shownFor = cell.id;
     };
-    const cellOf = (event) => (event.target instanceof Element ? event.target.closest(".hub-cell") : null);
+    const cellOf = (event) => {
+        const box = event.target instanceof Element ? event.target.closest(".hub-cell-box, .hub-cell") : null;
+        return box && (box.matches(".hub-cell") ? box : box.querySelector(".hub-cell"));
+    };
     document.addEventListener("mouseover", (event) => {
         const cell = cellOf(event);
         if (cell) show(cell);
@@ -76,6 +80,36 @@
         else if (shownFor) hide();
     });
 
+    // Menus close by Escape, by a click elsewhere, and when what they offer was asked for.
+    const shut = (menu, andFocus) => {
+        menu.open = false;
+        if (andFocus) menu.querySelector("summary").focus();
+    };
+    const openMenus = () => document.querySelectorAll("details[data-menu][open]");
+    document.addEventListener("click", (event) => openMenus().forEach((menu) => menu.contains(event.target) || shut(menu)));
+    document.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        openMenus().forEach((menu) => shut(menu, menu.contains(document.activeElement)));
+    });
+    document.addEventListener("htmx:afterRequest", (event) => {
+        const menu = event.detail.successful && event.target.matches("form") && event.target.closest("details[data-menu]");
+        if (menu) shut(menu, true);
+    });
+    // Who ticks a site means these sites.
+    document.addEventListener("change", (event) => {
+        const box = event.target.closest("[data-chooses]");
+        if (box && event.target.checked) document.getElementById(box.dataset.chooses).checked = true;
+    });
+    // What was opened stays open when the part of the page around it is renewed.
+    let opened = [];
+    document.addEventListener("htmx:beforeSwap", () => {
+        opened = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
+    });
+    document.addEventListener("htmx:afterSettle", () => opened.forEach((id) => {
+        const details = document.getElementById(id);
+        if (details) details.open = true;
+    }));
+
     // A page that shows something once: reloaded, it must not be asked for again, so the address is another one.
     document.addEventListener("DOMContentLoaded", () => {
         const once = document.querySelector("[data-reload-to]");
@@ -89,10 +123,10 @@
         const text = document.getElementById(button.dataset.copies).textContent.trim();
         try {
             await navigator.clipboard.writeText(text);
-            button.textContent = "Copied";
+            button.textContent = words().copied;
         } catch {
             getSelection().selectAllChildren(document.getElementById(button.dataset.copies));
-            button.textContent = "Selected: press Ctrl+C";
+            button.textContent = words().selected;
         }
     });
 })();

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
-from sync import status
+from sync import operations, status, views
 from sync.admin.filters import SiteFilter
 from sync.admin.shared import ReadOnlyAdmin, status_badge
 from sync.models import Delivery
@@ -21,30 +23,40 @@ LOOKS = {
     "failed": ("failed", "error"),
 }
 FOUND_USERS = 100
-UNSEEN = "An inactive site is sent nothing. What it is owed waits until it is active."
+UNSEEN = gettext_lazy("An inactive site is sent nothing. What it is owed waits until it is active.")
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    nothing_yet = "A delivery is one user at one site. There is none yet: add a user and connect a site."
+    nothing_yet = gettext_lazy("A delivery is one user at one site. There is none yet: add a user and connect a site.")
     list_display = ["shown_user", "shown_site", "shown_wanted", "shown_status", "tries", "shown_next", "shown_synced", "shown_why"]
     list_filter = [SiteFilter, "status", "wanted_action"]
     list_select_related = ["site"]
     search_fields = ["user_id"]
-    search_help_text = "Search by email, name or user id"
+    search_help_text = gettext_lazy("Search by email, name or user id")
+    actions = ["resend_selected"]
     ordering = ["-id"]
     fieldsets = [
         (None, {"fields": ["shown_user", "user_id", "shown_site", "shown_status", "shown_why", "tries", "shown_next", "last_synced_at"]}),
-        ("Wanted", {"fields": ["wanted_action", "wanted_version", "wanted_generation", "shown_cause", "actor", "run_id"]}),
+        (gettext_lazy("Wanted"), {"fields": ["wanted_action", "wanted_version", "wanted_generation", "shown_cause", "actor", "run_id"]}),
         (
-            "Last attempted",
+            gettext_lazy("Last attempted"),
             {"fields": ["attempted_action", "attempted_version", "attempted_generation", "attempted_email", "last_error", "lease_until"]},
         ),
-        ("Acknowledged", {"fields": ["acked_action", "acked_version", "acked_generation", "acked_email", "remote_id"]}),
+        (gettext_lazy("Acknowledged"), {"fields": ["acked_action", "acked_version", "acked_generation", "acked_email", "remote_id"]}),
     ]
 
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(views.MAY_SYNC)
+
+    @admin.action(permissions=["sync"], description=gettext_lazy("Send again selected"))
+    def resend_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        pairs = list(queryset.values_list("user_id", "site_id")[: self.list_per_page])
+        resent = operations.resend_pairs(pairs, cause=views.CAUSE, actor=request.user.get_username())
+        messages.add_message(request, messages.SUCCESS if resent.all_delivered else messages.WARNING, resent.message)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
-        return [field for _, options in self.fieldsets for field in options["fields"]]
+        return [field for _name, options in self.fieldsets for field in options["fields"]]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str) -> tuple[QuerySet[Delivery], bool]:
         text = search_term.replace("\x00", "").strip()
@@ -64,43 +76,43 @@ class DeliveryAdmin(ReadOnlyAdmin):
             _look_up([found])
         return found
 
-    @display(description="User")
+    @display(description=gettext_lazy("User"))
     def shown_user(self, delivery: Delivery) -> str:
         return _seen(delivery).email or delivery.user_id
 
-    @display(description="Site")
+    @display(description=gettext_lazy("Site"))
     def shown_site(self, delivery: Delivery) -> str:
         return str(delivery.site)
 
-    @display(description="Wanted")
+    @display(description=gettext_lazy("Wanted"))
     def shown_wanted(self, delivery: Delivery) -> str:
         return delivery.get_wanted_action_display()
 
-    @display(description="Status")
+    @display(description=gettext_lazy("Status"))
     def shown_status(self, delivery: Delivery) -> SafeString:
         at = _seen(delivery).at
         if at is None:
             return status_badge(*LOOKS[delivery.status], delivery.get_status_display(), delivery.last_error)
         return status_badge(at.look, at.symbol, at.label, " ".join(at.details))
 
-    @display(description="Next try")
+    @display(description=gettext_lazy("Next try"))
     def shown_next(self, delivery: Delivery) -> str:
         at = _seen(delivery).at
         if at is None:
-            return "When the site is active" if delivery.status == "pending" else "–"
+            return _("When the site is active") if delivery.status == "pending" else "–"
         if at.is_paused:
-            return "When the site is resumed"
-        return (at.next_words or "The worker sends it") if at.status == "pending" else "–"
+            return _("When the site is resumed")
+        return (at.next_words or _("The worker sends it")) if at.status == "pending" else "–"
 
-    @display(description="Last delivered")
+    @display(description=gettext_lazy("Last delivered"))
     def shown_synced(self, delivery: Delivery) -> str:
         return status.ago(delivery.last_synced_at)
 
-    @display(description="Why")
+    @display(description=gettext_lazy("Why"))
     def shown_why(self, delivery: Delivery) -> str:
         at = _seen(delivery).at
         if at is None:
-            return delivery.last_error or (UNSEEN if delivery.status == "pending" else "–")
+            return delivery.last_error or (str(UNSEEN) if delivery.status == "pending" else "–")
         if at.wait and not at.is_paused:
             return at.wait.sentence
         return at.error_message or "–"

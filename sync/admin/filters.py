@@ -1,42 +1,51 @@
 """Filters that never read a whole table to know their choices."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from sync import status
+from sync.admin.period import PeriodFilter as PeriodFilter
 from sync.admin.shared import site_choices
-from sync.models import Action
-
-PERIODS = {
-    "hour": ("The last hour", timedelta(hours=1)),
-    "day": ("The last 24 hours", timedelta(days=1)),
-    "week": ("The last 7 days", timedelta(days=7)),
-}
+from sync.models import Action, UserSyncLog
+from sync.status import standing
+from sync.status.attempts import LOOKS
 
 
 class SiteFilter(admin.SimpleListFilter):
     """By site, of those there are now."""
 
-    title = "site"
+    title = gettext_lazy("site")
     parameter_name = "site_id"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return site_choices()
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(site_choices())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""
         return queryset.filter(site_id=int(value)) if value.isascii() and value.isdigit() and len(value) < 19 else queryset
 
 
+class ResultFilter(admin.SimpleListFilter):
+    """By what came of the attempt."""
+
+    title = gettext_lazy("status")
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(value, LOOKS[value][2]) for value in UserSyncLog.Result.values]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(status=self.value()) if self.value() in UserSyncLog.Result.values else queryset
+
+
 class TypeFilter(admin.SimpleListFilter):
     """By what the site was told: add or update, or remove."""
 
-    title = "type"
+    title = gettext_lazy("type")
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -49,25 +58,34 @@ class TypeFilter(admin.SimpleListFilter):
 class CauseFilter(admin.SimpleListFilter):
     """By what caused the attempt."""
 
-    title = "cause"
+    title = gettext_lazy("cause")
     parameter_name = "cause"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(status.CAUSES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(cause=self.value()) if self.value() in status.CAUSES else queryset
 
 
-class PeriodFilter(admin.SimpleListFilter):
-    """By when the attempt ended, counted from now."""
+class StandingFilter(admin.SimpleListFilter):
+    """Users by where they stand at the sites."""
 
-    title = "time"
-    parameter_name = "period"
+    title = gettext_lazy("sync status")
+    parameter_name = "sync_status"
+    is_cut = False
+    """There is so much that only the newest users were looked at."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, label) for key, (label, _) in PERIODS.items()]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("failed", gettext_lazy("Failed somewhere")),
+            ("pending", gettext_lazy("Pending somewhere")),
+            ("success", gettext_lazy("In sync everywhere")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        period = PERIODS.get(self.value() or "")
-        return queryset.filter(completed_at__gte=timezone.now() - period[1]) if period else queryset
+        if self.value() not in standing.STATES:
+            return queryset
+        found = standing.users_who_are(queryset, str(self.value()))
+        self.is_cut = found.is_cut
+        return found.users

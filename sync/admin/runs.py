@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from sync import status, views
@@ -14,7 +15,7 @@ from sync.models import SyncRun
 
 @admin.register(SyncRun)
 class SyncRunAdmin(ReadOnlyAdmin):
-    nothing_yet = "A run is one Sync All, or one bulk action. There was none yet: press Sync All Users on the dashboard."
+    nothing_yet = _("A run is one Sync All, or one bulk action. There was none yet: press Sync All Users on the dashboard.")
     list_display = ["shown_started", "shown_what", "shown_state", "shown_progress", "shown_cause", "shown_actor"]
     list_filter = ["state", "scope"]
     change_form_outer_after_template = "admin/sync/run_panels.html"
@@ -26,25 +27,25 @@ class SyncRunAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("parts__site")
 
-    @display(description="Started")
+    @display(description=_("Started"))
     def shown_started(self, run: SyncRun) -> SafeString:
         return moment(run.started_at or run.created_at)
 
-    @display(description="What")
+    @display(description=_("What"))
     def shown_what(self, run: SyncRun) -> str:
         return status.progress(run).title
 
-    @display(description="State")
+    @display(description=_("State"))
     def shown_state(self, run: SyncRun) -> SafeString:
         progress = status.progress(run)
         return status_badge(progress.look, progress.symbol, progress.label)
 
-    @display(description="Progress")
+    @display(description=_("Progress"))
     def shown_progress(self, run: SyncRun) -> str:
         progress = status.progress(run)
         return f"{progress.percent} %. {progress.sentence} {progress.remaining}".strip()
 
-    @display(description="Who")
+    @display(description=_("Who"))
     def shown_actor(self, run: SyncRun) -> str:
         return run.actor or "–"
 

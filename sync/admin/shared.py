@@ -8,6 +8,8 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -30,7 +32,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class ReadOnlyAdmin(ModelAdmin):
     """Rows that the hub writes: to be looked at, never added, changed or deleted by hand."""
 
-    nothing_yet = ""
+    nothing_yet: str | Promise = ""
     """What the list says while it has no row at all."""
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -63,12 +65,13 @@ def status_badge(look: str, symbol: str, text: str, title: str = "") -> SafeStri
 
 def moment(at: datetime) -> SafeString:
     """A moment as people say it, with the exact one on hover."""
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S} UTC", status.ago(at))
+    return status.time_element(at)
 
 
 def exactly(at: datetime) -> str:
     """To the millisecond, for what is compared with another log."""
-    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+    local = timezone.localtime(at)
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
 
 
 def link(text: str, view: str, key: int) -> SafeString:

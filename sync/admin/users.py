@@ -6,16 +6,25 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from unfold.decorators import display
 
-from sync import operations, status, views
-from sync.admin.shared import status_badge
+from sync import operations, signals, status, views
+from sync.admin.activation import ActivationMixin
+from sync.admin.filters import StandingFilter
+from sync.admin.shared import BoundedPaginator, status_badge
+from sync.context import origin
+from sync.status import consequences, role_effects, standing
+from sync.status.why import why
 from users.admin import Changed, UserProfileAdmin
 from users.models import UserProfile
+from users.roles import Mix
 
 MOMENT = 1.0
 """Seconds that a bulk action waits for requests that another process sends."""
@@ -26,8 +35,9 @@ admin.site.unregister(UserProfile)
 
 
 @admin.register(UserProfile)
-class SyncedUserAdmin(UserProfileAdmin):
+class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
     list_display = ["email", "full_name", "role", "shown_active", "shown_status"]
+    list_filter = [*UserProfileAdmin.list_filter, StandingFilter]
     actions = ["sync_selected", *UserProfileAdmin.actions]
     change_form_outer_after_template = "admin/sync/user_panels.html"
 
@@ -43,7 +53,30 @@ class SyncedUserAdmin(UserProfileAdmin):
             user.sync_state = states.get(user.user_id)
         return changelist
 
-    @display(description="Sites")
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        if request.GET.get(StandingFilter.parameter_name):
+            return BoundedPaginator(queryset, per_page, *args, **kwargs)
+        return super().get_paginator(request, queryset, per_page, *args, **kwargs)
+
+    def bar_notes(self, request: HttpRequest, changelist: Any) -> list[str]:
+        said = list(super().bar_notes(request, changelist))
+        chosen = next((spec for spec in changelist.filter_specs if isinstance(spec, StandingFilter)), None)
+        if chosen is None or not chosen.value():
+            return said
+        if chosen.is_cut:
+            text = _(
+                "So many deliveries are open that only the %(count)s newest users were looked at. The others follow as the sites catch up."
+            )
+            said.append(text % {"count": status.number(standing.NEWEST)})
+        compared = standing.compared_sites()
+        if compared:
+            text = _(
+                "The hub is still comparing what %(sites)s should have. Load this page again in a moment: more users may be pending then."
+            )
+            said.append(text % {"sites": status.listed(compared)})
+        return said
+
+    @display(description=_lazy("Sites"))
     def shown_status(self, user: UserProfile) -> SafeString:
         state: status.UserStatus | None = getattr(user, "sync_state", None)
         if state is None:
@@ -51,26 +84,37 @@ class SyncedUserAdmin(UserProfileAdmin):
         look, symbol, text = status.in_short(state)
         return status_badge(look, symbol, text, status.sentence(state))
 
-    @admin.action(permissions=["sync"], description="Sync selected users to all sites")
+    @admin.action(permissions=["sync"], description=_lazy("Sync selected users to all sites"))
     def sync_selected(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         user_ids = list(queryset.values_list("user_id", flat=True))
         started = operations.sync_users(user_ids, cause=views.CAUSE, actor=request.user.get_username())
         messages.add_message(request, messages.SUCCESS if started.as_asked else messages.WARNING, started.message)
 
+    def role_means(self, mix: Mix, role: str) -> list[str]:
+        return role_effects.told(mix, role)
+
+    def after_import(self, request: HttpRequest, changed: Changed) -> None:
+        if settings.SYNC_ON_SAVE == "push" and changed.user_ids:
+            # An import is written by statements of its own, which no signal tells of.
+            signals.push_changes(changed.user_ids, origin())
+        self.after_change(request, changed)
+
     def after_change(self, request: HttpRequest, changed: Changed) -> None:
         if not changed.number:
             return
         if not changed.user_ids:
-            messages.info(request, f"The worker tells the sites about all {changed.number:,}.{_worker_warning()}")
+            text = _("The worker tells the sites about all %(count)s.") % {"count": status.number(changed.number)}
+            messages.info(request, f"{text}{_worker_warning()}")
             return
         operations.await_answers(changed.user_ids, ends=time.monotonic() + MOMENT)
         states = status.of_users(changed.user_ids)
         unsettled = [state for state in states.values() if state.status != "success"]
         if not unsettled:
-            messages.success(request, "The sites have heard of it." if states else "No site is concerned.")
+            messages.success(request, _("The sites have heard of it.") if states else _("No site is concerned."))
             return
         names = status.listed([state.email or state.user_id for state in unsettled])
-        messages.warning(request, f"Not yet everywhere: {names}. {status.sentence(unsettled[0])}{_worker_warning()}")
+        text = _("Not yet everywhere: %(names)s.") % {"names": names}
+        messages.warning(request, f"{text} {status.sentence(unsettled[0])}{_worker_warning()}")
 
     # --- one user ----------------------------------------------------------------------------------------------------
 
@@ -84,10 +128,21 @@ class SyncedUserAdmin(UserProfileAdmin):
         super().delete_model(request, obj)
         _tell_on_commit(request, user_id, True)
 
+    def tell_of(self, request: HttpRequest, user_id: str) -> None:
+        _tell_on_commit(request, user_id, True)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        user = self.get_object(request, unquote(object_id))
+        told = consequences.of_deactivating(user) if isinstance(user, UserProfile) and user.is_active else []
+        response: HttpResponse = super().delete_view(request, object_id, {"consequences": told, **(extra_context or {})})
+        return response
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         user: UserProfile | None = kwargs.get("obj")
         if user is not None:
-            context["sync_state"] = status.of_user(user.user_id)
+            context["whys"] = why(user, status.of_user(user.user_id))
+            context["may_change"] = self.has_change_permission(request, user)
+            context["sees_sites"] = request.user.has_perm("sites.view_connectedsite")
             context["attempts"] = status.last_attempts(user_id=user.user_id)
             context["may_sync"] = self.has_sync_permission(request)
             context["sees_log"] = request.user.has_perm("sync.view_usersynclog")

@@ -2,9 +2,22 @@
 
 from sync.models.delivery import Action, Delivery, Status
 from sync.models.health import SiteHealth
+from sync.models.hour import HourCursor, SyncHour
 from sync.models.log import UserSyncLog
 from sync.models.outbox import OutboxEntry
 from sync.models.run import RunSite, SyncRun
 from sync.models.site_event import SiteEvent
 
-__all__ = ["Action", "Delivery", "OutboxEntry", "RunSite", "SiteEvent", "SiteHealth", "Status", "SyncRun", "UserSyncLog"]
+__all__ = [
+    "Action",
+    "Delivery",
+    "HourCursor",
+    "OutboxEntry",
+    "RunSite",
+    "SiteEvent",
+    "SiteHealth",
+    "Status",
+    "SyncHour",
+    "SyncRun",
+    "UserSyncLog",
+]

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from sites.models import ConnectedSite
 
@@ -9,17 +10,17 @@ from sites.models import ConnectedSite
 class Action(models.TextChoices):
     """What a site is told about a user."""
 
-    UPSERT = "upsert", "Add or update"
-    DELETE = "delete", "Remove"
+    UPSERT = "upsert", _("Add or update")
+    DELETE = "delete", _("Remove")
 
 
 class Status(models.TextChoices):
     """Where a user stands at a site, in the words people and the API see."""
 
-    PENDING = "pending", "Pending"
-    IN_PROGRESS = "in_progress", "In progress"
-    SUCCESS = "success", "In sync"
-    FAILED = "failed", "Failed"
+    PENDING = "pending", _("Pending")
+    IN_PROGRESS = "in_progress", _("In progress")
+    SUCCESS = "success", _("In sync")
+    FAILED = "failed", _("Failed")
 
 
 class Delivery(models.Model):
@@ -74,8 +75,8 @@ class Delivery(models.Model):
 
     class Meta:
         db_table = "user_sync_delivery"
-        verbose_name = "delivery"
-        verbose_name_plural = "deliveries"
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
         constraints = [
             models.UniqueConstraint(fields=["site", "user_id"], name="user_sync_delivery_one_per_pair"),
             models.CheckConstraint(condition=models.Q(status__in=Status.values), name="user_sync_delivery_status_known"),

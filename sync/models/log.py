@@ -1,16 +1,17 @@
 """The log of every attempt."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class UserSyncLog(models.Model):
     """One try to send one user to one site. Inserted once, never updated; no secret is ever in it."""
 
     class Result(models.TextChoices):
-        SUCCESS = "success", "Delivered"
-        RETRY = "pending", "Will be tried again"
-        FAILED = "failed", "Failed"
-        LOST = "lost", "Lost: the sender ended before the answer"
+        SUCCESS = "success", _("Delivered")
+        RETRY = "pending", _("Will be tried again")
+        FAILED = "failed", _("Failed")
+        LOST = "lost", _("Lost: the sender ended before the answer")
 
     attempt_id = models.UUIDField()
     user_id = models.CharField(max_length=100)
@@ -37,7 +38,8 @@ class UserSyncLog(models.Model):
 
     class Meta:
         db_table = "user_sync_log"
-        verbose_name = "attempt"
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["user_id", "-id"], name="user_sync_log_user"),
@@ -49,4 +51,4 @@ class UserSyncLog(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type} of {self.user_id} to {self.site_name}: {self.status}"
+        return f"{self.email or self.user_id} → {self.site_name}"

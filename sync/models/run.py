@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from sites.models import ConnectedSite
 
@@ -14,15 +15,15 @@ class SyncRun(models.Model):
     """A walk over users in key order, per site. Nothing is marked in advance: the cursors are on `RunSite`."""
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Waiting for a worker"
-        RUNNING = "running", "Running"
-        FINISHED = "finished", "Finished"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Waiting for a worker")
+        RUNNING = "running", _("Running")
+        FINISHED = "finished", _("Finished")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Scope(models.TextChoices):
-        ALL = "all", "Everyone"
-        USERS = "users", "Chosen users"
-        PENDING = "pending", "Only what is out of date"
+        ALL = "all", _("Everyone")
+        USERS = "users", _("Chosen users")
+        PENDING = "pending", _("Only what is out of date")
 
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, db_default=models.Func(function="gen_random_uuid"), editable=False)
     scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.ALL, db_default="all")
@@ -39,7 +40,8 @@ class SyncRun(models.Model):
 
     class Meta:
         db_table = "user_sync_run"
-        verbose_name = "run"
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
@@ -66,7 +68,7 @@ class RunSite(models.Model):
 
     class Meta:
         db_table = "user_sync_run_site"
-        verbose_name = "run at a site"
+        verbose_name = _("run at a site")
         constraints = [models.UniqueConstraint(fields=["run", "site"], name="user_sync_run_site_one_per_pair")]
 
     def __str__(self) -> str:

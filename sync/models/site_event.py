@@ -2,18 +2,19 @@
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class SiteEvent(models.Model):
     """When the hub began or ceased to wait with all of a site, why, and who had it do so. Inserted once, never updated."""
 
     class Kind(models.TextChoices):
-        QUARANTINED = "quarantined", "Quarantined"
-        REOPENED = "reopened", "Reopened"
-        THROTTLED = "throttled", "Asked to wait"
-        PAUSED = "paused", "Paused"
-        RESUMED = "resumed", "Resumed"
-        PROBE = "probe", "Probe asked for"
+        QUARANTINED = "quarantined", _("Quarantined")
+        REOPENED = "reopened", _("Reopened")
+        THROTTLED = "throttled", _("Asked to wait")
+        PAUSED = "paused", _("Paused")
+        RESUMED = "resumed", _("Resumed")
+        PROBE = "probe", _("Probe asked for")
 
     # No foreign key: as the log, the history outlives the site.
     site_id = models.BigIntegerField()
@@ -25,8 +26,8 @@ class SiteEvent(models.Model):
 
     class Meta:
         db_table = "user_sync_site_event"
-        verbose_name = "event of a site"
-        verbose_name_plural = "events of sites"
+        verbose_name = _("event of a site")
+        verbose_name_plural = _("events of sites")
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["site_id", "-id"], name="user_sync_site_event_site"),

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
 from sync.models import Action, UserSyncLog
 from sync.status import words
 
 LOOKS = {
-    "success": ("success", "check_circle", "Delivered"),
-    "pending": ("pending", "schedule", "Tried again"),
-    "failed": ("failed", "error", "Failed"),
-    "lost": ("warning", "help", "Lost"),
+    "success": ("success", "check_circle", gettext_lazy("Delivered")),
+    "pending": ("pending", "schedule", pgettext_lazy("attempt", "Tried again")),
+    "failed": ("failed", "error", gettext_lazy("Failed")),
+    "lost": ("warning", "help", pgettext_lazy("attempt", "Lost")),
 }
 SHOWN = 10
 
@@ -44,4 +46,5 @@ def last_attempts(*, user_id: str | None = None, site_id: int | None = None, lim
 
 def look_of(row: UserSyncLog) -> tuple[str, str, str]:
     """An attempt's look, icon and word."""
-    return LOOKS[row.status]
+    look, symbol, word = LOOKS[row.status]
+    return look, symbol, str(word)

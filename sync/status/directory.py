@@ -3,17 +3,30 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Q, QuerySet
 
 from sites.models import ConnectedSite
-from sync.status import pairs
+from sync.status import matching, pairs
+from sync.status.matching import Filters
 from sync.status.pairs import SiteStatus, UserStatus
 from users.models import UserProfile
 
 PAGE_SIZE = 50
+WIDE, WIDE_PAGE_SIZE = 8, 25
+"""With more than so many columns a page has fewer lines: what a browser lays out, and a screen reader walks, are cells."""
+COLUMNS = 12
+"""Sites that are shown side by side. The others are a page of columns further."""
 GONE_SHOWN = 20
+
+
+class Summary(NamedTuple):
+    """Where a user stands at all sites taken together."""
+
+    look: str
+    symbol: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class Row:
     is_active: bool = False
     elsewhere: list[SiteStatus] = field(default_factory=list)
     """Sites without a column (inactive ones) that still owe this user's removal."""
+    summary: Summary | None = None
+    """At all sites, where not each has a column."""
 
     @property
     def dom_id(self) -> str:
@@ -40,7 +55,7 @@ class Row:
     @property
     def note_id(self) -> str:
         """The name of what was said about this line; another one as soon as its state is another."""
-        return f"{self.dom_id}-{zlib.crc32(repr([cell and cell.status for cell in self.cells]).encode()):x}"
+        return f"{self.dom_id}-{zlib.crc32(repr([*(cell and cell.status for cell in self.cells), self.status]).encode()):x}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,18 @@ class Page:
     """Users who are no longer in the directory while a site has not yet removed them; on the first page only."""
     newer: int | None
     older: int | None
+    summarised: bool = False
+    """There are sites without a column: each line says in a word where the user stands at all of them."""
+    walked: bool = False
+    """The users were walked for their status, and the walk stopped for the page's sake: there may be more further on."""
 
+    @property
+    def column_ids(self) -> str:
+        """The columns for a form: a line that is rendered anew has the same ones."""
+        return " ".join(str(column.pk) for column in self.columns)
+
+
+EVERYONE = Filters()
 
 GONE = """
 select d.user_id from (
@@ -70,52 +96,71 @@ group by d.user_id order by max(d.id) desc limit %s
 """
 
 
-def find(text: str) -> QuerySet[UserProfile]:
-    """The users whose name, email or id contains this; everyone for an empty text."""
-    text = text.replace("\x00", "").strip()
-    if not text:
-        return UserProfile.objects.all()
-    return UserProfile.objects.filter(Q(full_name__icontains=text) | Q(email__icontains=text) | Q(user_id__icontains=text))
-
-
 def page(
-    columns: Sequence[ConnectedSite], *, search: str = "", after: int | None = None, before: int | None = None, size: int = PAGE_SIZE
+    columns: Sequence[ConnectedSite],
+    *,
+    filters: Filters = EVERYONE,
+    sites: int | None = None,
+    after: int | None = None,
+    before: int | None = None,
+    size: int | None = None,
 ) -> Page:
-    """The newest users first, `size` of them: those older than the key `after`, or newer than `before`. In three queries."""
-    found = find(search)
-    newer: int | None
-    older: int | None
-    if before is not None:
-        taken = list(found.filter(pk__gt=before).order_by("pk")[: size + 1])
-        more = len(taken) > size
-        people = taken[:size][::-1]
-        newer, older = (people[0].pk if more and people else None), before
-        older = people[-1].pk if people else older
-    else:
-        older_ones = found if after is None else found.filter(pk__lt=after)
-        taken = list(older_ones.order_by("-pk")[: size + 1])
-        people = taken[:size]
-        older = people[-1].pk if len(taken) > size else None
-        newer = None if after is None else (people[0].pk if people else after - 1)
-    first = after is None and before is None
-    gone = _gone(search) if first else []
-    states = pairs.of_users([*(person.user_id for person in people), *gone])
+    """The newest users first, `size` of them: those older than the key `after`, or newer than `before`. In three queries; in four where
+    users must be walked for their status. `sites`: how many active ones there are, if not all have a column."""
+    size = size or (PAGE_SIZE if len(columns) <= WIDE else WIDE_PAGE_SIZE)
+    taken = _taken(filters, after, before, size)
+    gone = _gone() if after is None and before is None and not filters else []
+    states = pairs.of_users([*(person.user_id for person in taken.people), *gone])
+    summarised = (sites or 0) > len(columns)
+    people = [person for person in taken.people if filters.matches(states.get(person.user_id))]
     return Page(
         columns=list(columns),
-        rows=[_row(person, states.get(person.user_id), columns) for person in people],
-        gone=[_gone_row(states[user_id], columns) for user_id in gone if user_id in states],
-        newer=newer,
-        older=older,
+        rows=[_row(person, states.get(person.user_id), columns, summarised) for person in people],
+        gone=[_gone_row(states[user_id], columns, summarised) for user_id in gone if user_id in states],
+        newer=taken.newer,
+        older=taken.older,
+        summarised=summarised,
+        walked=taken.walked,
     )
 
 
-def row(user_id: str, columns: Sequence[ConnectedSite]) -> Row | None:
+@dataclass(frozen=True)
+class _Taken:
+    people: list[UserProfile]
+    newer: int | None
+    older: int | None
+    walked: bool = False
+
+
+def _taken(filters: Filters, after: int | None, before: int | None, size: int) -> _Taken:
+    backwards = before is not None
+    walks = bool(filters.status) and filters.must_walk
+    found = filters.users() if walks else matching.by_status(filters)
+    if before is not None:
+        found = found.filter(pk__gt=before).order_by("pk")
+    else:
+        found = (found if after is None else found.filter(pk__lt=after)).order_by("-pk")
+    if walks:
+        walked = matching.walk(filters, found, size)
+        people, reached = walked.found, walked.reached
+    else:
+        taken = list(found[: size + 1])
+        people = taken[:size]
+        reached = people[-1].pk if len(taken) > size else None
+    if backwards:
+        people = people[::-1]
+        return _Taken(people, reached, people[-1].pk if people else before, walks)
+    newer = None if after is None else (people[0].pk if people else after - 1)
+    return _Taken(people, newer, reached, walks and reached is not None and len(people) < size)
+
+
+def row(user_id: str, columns: Sequence[ConnectedSite], *, summarised: bool = False) -> Row | None:
     """One user's line; None when nobody of that id is known any more."""
     state = pairs.of_user(user_id)
     person = UserProfile.objects.filter(user_id=user_id).first()
     if person is not None:
-        return _row(person, state, columns)
-    return _gone_row(state, columns) if state else None
+        return _row(person, state, columns, summarised)
+    return _gone_row(state, columns, summarised) if state else None
 
 
 def is_empty() -> bool:
@@ -123,24 +168,35 @@ def is_empty() -> bool:
     return not UserProfile.objects.exists()
 
 
-def _gone(search: str) -> list[str]:
-    if search:
-        return []
+def _gone() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(GONE, [GONE_SHOWN])
         return [user_id for (user_id,) in cursor.fetchall()]
 
 
-def _row(person: UserProfile, state: UserStatus | None, columns: Sequence[ConnectedSite]) -> Row:
-    cells = _cells(state, columns)
-    status = state.status if state else "success"
-    return Row(person.user_id, person.email, person.full_name, status, cells, person.pk, person.role, person.is_active)
+def _row(person: UserProfile, state: UserStatus | None, columns: Sequence[ConnectedSite], summarised: bool) -> Row:
+    return Row(
+        person.user_id,
+        person.email,
+        person.full_name,
+        state.status if state else "success",
+        _cells(state, columns),
+        person.pk,
+        person.role,
+        person.is_active,
+        summary=_summary(state, summarised),
+    )
 
 
-def _gone_row(state: UserStatus, columns: Sequence[ConnectedSite]) -> Row:
+def _gone_row(state: UserStatus, columns: Sequence[ConnectedSite], summarised: bool) -> Row:
     shown = {site.pk for site in columns}
-    elsewhere = [site for site in state.sites if site.site_id not in shown]
-    return Row(state.user_id, state.email, state.full_name, state.status, _cells(state, columns), elsewhere=elsewhere)
+    elsewhere = [] if summarised else [site for site in state.sites if site.site_id not in shown]
+    summary = _summary(state, summarised)
+    return Row(state.user_id, state.email, state.full_name, state.status, _cells(state, columns), elsewhere=elsewhere, summary=summary)
+
+
+def _summary(state: UserStatus | None, wanted: bool) -> Summary | None:
+    return Summary(*pairs.in_short(state)) if wanted and state and state.sites else None
 
 
 def _cells(state: UserStatus | None, columns: Sequence[ConnectedSite]) -> list[SiteStatus | None]:

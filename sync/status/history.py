@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from sync.models import SiteEvent
 from sync.status import words
 
@@ -40,7 +42,7 @@ class EventLine:
 
     @property
     def who(self) -> str:
-        return self.row.actor or "The hub"
+        return self.row.actor or _("The hub")
 
 
 def site_events(site_id: int, limit: int = SHOWN, offset: int = 0) -> list[EventLine]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from sites.models import ConnectedSite
 from sync.models import SiteHealth
@@ -34,15 +37,15 @@ class Counts:
         return self.pending + self.in_progress
 
 
-LABELS = {
-    "ok": "In sync",
-    "pending": "Pending",
-    "failing": "Failing",
-    "paused": "Paused",
-    "quarantined": "Quarantined",
-    "waiting": "Asked to wait",
-    "inactive": "Inactive",
-    "empty": "No users",
+LABELS: dict[str, str | Promise] = {
+    "ok": gettext_lazy("In sync"),
+    "pending": gettext_lazy("Pending"),
+    "failing": gettext_lazy("Failing"),
+    "paused": gettext_lazy("Paused"),
+    "quarantined": gettext_lazy("Quarantined"),
+    "waiting": gettext_lazy("Asked to wait"),
+    "inactive": gettext_lazy("Inactive"),
+    "empty": gettext_lazy("No users"),
 }
 LOOKS = {
     "ok": ("success", "check_circle"),
@@ -54,6 +57,10 @@ LOOKS = {
     "inactive": ("none", "block"),
     "empty": ("none", "person_off"),
 }
+URGENCY = ("quarantined", "failing", "waiting", "paused", "pending", "ok", "empty", "inactive")
+"""Which of very many sites a person wants to see first."""
+SOON = timedelta(seconds=15)
+"""What is tried within this time is moving, for who looks on."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class SiteOverview:
 
     @property
     def label(self) -> str:
-        return LABELS[self.state]
+        return str(LABELS[self.state])
 
     @property
     def look(self) -> str:
@@ -88,6 +95,44 @@ class SiteOverview:
     def next_words(self) -> str:
         """When the hub tries the site again, if it waits with all of it."""
         return words.until(self.next_attempt_at)
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when the hub waits with the whole site."""
+        return self.wait.since if self.wait and self.state == self.wait.kind else None
+
+    @property
+    def reason(self) -> str:
+        """What is the matter, where `label` and `since` say that the site is quarantined; else its `words`."""
+        if self.state != "quarantined" or self.wait is None or not self.wait.reason:
+            return self.words
+        told = [f"{self.wait.reason.rstrip('.')}."]
+        if self.counts.open:
+            told.append(_("%(users)s.") % {"users": words.count(self.counts.open, "user waits", "users wait")})
+        else:
+            told.append(_("Nothing is owed to it now: the next change for it is the probe."))
+        return " ".join(told)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether users are not written down as owed yet: the site is new, moved, re-scoped or activated, and its reconcile is not done."""
+        health = self.health
+        return (
+            health is not None
+            and health.reconcile_wanted != health.reconcile_done
+            and health.reconcile_reason not in {"daily", "asked for"}
+        )
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its counts may change any moment, without anybody's doing. What a paused site is owed waits for a person."""
+        if not self.site.is_active:
+            return False
+        if self.counts.in_progress:
+            return True
+        if not self.counts.open or self.wait:
+            return False
+        return self.counts.next_attempt_at is None or self.counts.next_attempt_at < timezone.now() + SOON
 
     @property
     def last_success(self) -> str:
@@ -161,29 +206,41 @@ def _examples(counts: dict[int, Counts]) -> dict[int, str]:
 def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, example: str, now: datetime) -> SiteOverview:
     wait = wait_of(health, now)
     if not site.is_active:
-        paused = f" {wait.sentence}" if wait and wait.kind == "paused" else ""
-        return SiteOverview(site, counts, health, "inactive", f"Receives nothing. Activate it, and it catches up.{paused}", wait=wait)
+        told = [_("Receives nothing. Activate it, and it catches up.")]
+        told += [wait.sentence] if wait and wait.kind == "paused" else []
+        return SiteOverview(site, counts, health, "inactive", " ".join(told), wait=wait)
     if wait:
         return SiteOverview(site, counts, health, wait.kind, _waiting(wait, counts), wait.until, wait)
+    numbers = {"failed": words.number(counts.failed), "pending": words.number(counts.open), "total": words.number(counts.total)}
     if counts.failed:
-        told = f"{counts.failed:,} of {counts.total:,} failed" + (f", {counts.open:,} pending" if counts.open else "") + "."
-        return SiteOverview(site, counts, health, "failing", " ".join(filter(None, [told, example])))
+        told = [
+            (_("%(failed)s of %(total)s failed, %(pending)s pending.") if counts.open else _("%(failed)s of %(total)s failed.")) % numbers
+        ]
+        return SiteOverview(site, counts, health, "failing", " ".join(filter(None, [*told, example])))
     if counts.open:
-        reason = f" Last error: {health.last_error.rstrip('.')}." if health and health.failures_in_row and health.last_error else ""
-        next_try = counts.next_attempt_at if reason else None
-        return SiteOverview(site, counts, health, "pending", f"{counts.open:,} of {counts.total:,} pending.{reason}", next_try)
+        told = [_("%(pending)s of %(total)s pending.") % numbers]
+        failing = bool(health and health.failures_in_row and health.last_error)
+        if health and failing:
+            told.append(_("Last error: %(error)s.") % {"error": health.last_error.rstrip(".")})
+        return SiteOverview(site, counts, health, "pending", " ".join(told), counts.next_attempt_at if failing else None)
     if not counts.total:
-        return SiteOverview(site, counts, health, "empty", "No user belongs here yet.")
-    return SiteOverview(site, counts, health, "ok", f"All {words.count(counts.total, 'user')}.")
+        return SiteOverview(site, counts, health, "empty", _("No user belongs here yet."))
+    return SiteOverview(site, counts, health, "ok", _("All %(users)s.") % {"users": words.count(counts.total, "user")})
 
 
 def _waiting(wait: Wait, counts: Counts) -> str:
     said = [wait.sentence]
     if wait.kind == "paused":
-        said.append(f"{words.count(counts.open, 'user waits', 'users wait')}." if counts.open else "Nothing waits yet.")
+        waiting = _("%(users)s.") % {"users": words.count(counts.open, "user waits", "users wait")}
+        said.append(waiting if counts.open else _("Nothing waits yet."))
     elif wait.kind == "quarantined" and not counts.open:
-        said.append("Nothing is owed to it now: the next change for it is the probe.")
+        said.append(_("Nothing is owed to it now: the next change for it is the probe."))
     return " ".join(said)
+
+
+def by_urgency(overviews: Sequence[SiteOverview]) -> list[SiteOverview]:
+    """Those that need somebody first, else in their order."""
+    return sorted(overviews, key=lambda overview: URGENCY.index(overview.state))
 
 
 def totals(overviews: Sequence[SiteOverview]) -> Counts:

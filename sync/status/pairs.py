@@ -7,12 +7,20 @@ from typing import Any
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from sync.models import SiteHealth
 from sync.status import words
 from sync.status.waits import Wait, wait_of
 
-LABELS = {"pending": "Pending", "in_progress": "In progress", "success": "In sync", "failed": "Failed"}
+LABELS: dict[str, str | Promise] = {
+    "pending": gettext_lazy("Pending"),
+    "in_progress": gettext_lazy("In progress"),
+    "success": gettext_lazy("In sync"),
+    "failed": gettext_lazy("Failed"),
+}
 SYMBOLS = {
     "pending": "schedule",
     "in_progress": "progress_activity",
@@ -48,12 +56,12 @@ class SiteStatus:
     def label(self) -> str:
         """The status in a word or two; a settled removal is not called in sync."""
         if self.status == "success" and not self.in_scope:
-            return "Removed" if self.last_synced_at else "Not needed"
+            return _("Removed") if self.last_synced_at else _("Not needed")
         if self.status == "pending" and self.wanted_action == "delete":
-            return "Removal pending"
+            return _("Removal pending")
         if self.status == "failed" and self.wanted_action == "delete":
-            return "Removal failed"
-        return LABELS[self.status]
+            return _("Removal failed")
+        return str(LABELS[self.status])
 
     @property
     def look(self) -> str:
@@ -87,23 +95,23 @@ class SiteStatus:
         """What there is to say beyond the label, a sentence each: why, how often, when next, when it last worked."""
         said = [f"{self.error_message.rstrip('.')}."] if self.error_message else []
         if self.last_error and self.last_error != self.error_message:
-            said.append(f"Before: {self.last_error.rstrip('.')}.")
+            said.append(_("Before: %(error)s.") % {"error": self.last_error.rstrip(".")})
         if self.is_paused:
-            said.append("Sent when the site is resumed.")
+            said.append(_("Sent when the site is resumed."))
         elif self.wait and self.wait.kind == "quarantined":
-            said.append("The site is quarantined.")
+            said.append(_("The site is quarantined."))
         if self.status == "failed":
-            said.append("Not tried again until the user or the site changes, or someone sends it again.")
+            said.append(_("Not tried again until the user or the site changes, or someone sends it again."))
         if self.status in {"pending", "failed"} and self.attempts:
-            said.append(f"{words.count(self.attempts, 'try', 'tries')} so far.")
+            said.append(_("%(tries)s so far.") % {"tries": words.count(self.attempts, "try", "tries")})
         if self.next_words:
-            said.append(f"Next try {self.next_words}.")
+            said.append(_("Next try %(when)s.") % {"when": self.next_words})
         if self.look == "none":
-            said.append("This user does not belong to this site, and was never sent to it.")
+            said.append(_("This user does not belong to this site, and was never sent to it."))
         elif self.last_synced_at:
-            said.append(f"Last delivered {words.ago(self.last_synced_at)}.")
+            said.append(_("Last delivered %(when)s.") % {"when": words.ago(self.last_synced_at)})
         elif self.status in {"pending", "failed"}:
-            said.append("Never delivered yet.")
+            said.append(_("Never delivered yet."))
         return said
 
 
@@ -197,27 +205,28 @@ def in_short(state: UserStatus) -> tuple[str, str, str]:
     """A user's worst status in a list: its look, its icon, and it in words, with the site where it is a single one."""
     if state.status == "success":
         if all(site.look == "none" for site in state.sites):
-            return "none", SYMBOLS["none"], "No site needed"
+            return "none", SYMBOLS["none"], _("No site needed")
         if not any(site.in_scope for site in state.sites):
-            return "removed", SYMBOLS["removed"], "Removed"
+            return "removed", SYMBOLS["removed"], _("Removed")
         look = "warning" if any(site.look == "warning" for site in state.sites) else "success"
-        return look, SYMBOLS[look], LABELS["success"]
+        return look, SYMBOLS[look], str(LABELS["success"])
     at = [site for site in state.sites if site.status == state.status]
     where = at[0].display_name if len(at) == 1 else words.count(len(at), "site")
-    return state.status, SYMBOLS[state.status], f"{at[0].label if len(at) == 1 else LABELS[state.status]} at {where}"
+    label = at[0].label if len(at) == 1 else LABELS[state.status]
+    return state.status, SYMBOLS[state.status], _("%(status)s at %(where)s") % {"status": label, "where": where}
 
 
 def sentence(state: UserStatus | None) -> str:
     """Where a user stands, for a message: what is done, and what is not, why, and when next."""
     if state is None or not state.sites:
-        return "No site is active, so nobody is sent anywhere. Connect a site first."
+        return _("No site is active, so nobody is sent anywhere. Connect a site first.")
     concerned = [site for site in state.sites if site.look != "none"]
     if not concerned:
-        return "This user belongs to no active site (inactive, or in no site's roles), so there is nothing to send."
+        return _("This user belongs to no active site (inactive, or in no site's roles), so there is nothing to send.")
     told = [_done([site for site in concerned if site.status == "success"], len(concerned))]
     told += [_open(site) for site in concerned if site.status != "success"][:4]
     if len(concerned) - sum(site.status == "success" for site in concerned) > 4:
-        told.append("More on the user's page.")
+        told.append(_("More on the user's page."))
     told += [f"{site.display_name}: {site.error_message}." for site in concerned if site.look == "warning"][:2]
     return " ".join(filter(None, told))
 
@@ -226,23 +235,23 @@ def _done(done: list[SiteStatus], concerned: int) -> str:
     present, removed = [site for site in done if site.in_scope], [site for site in done if not site.in_scope]
     parts = []
     if present:
-        parts.append(f"In sync at {len(present)} of {words.count(concerned, 'site')}")
-    if removed:
-        where = (
-            f"{len(removed)} of {words.count(concerned, 'site')}" if not present else words.listed([site.display_name for site in removed])
-        )
-        parts.append(f"{'removed' if present else 'Removed'} from {where}")
+        parts.append(_("In sync at %(count)s of %(sites)s") % {"count": len(present), "sites": words.count(concerned, "site")})
+    if removed and present:
+        parts.append(_("removed from %(sites)s") % {"sites": words.listed([site.display_name for site in removed])})
+    elif removed:
+        parts.append(_("Removed from %(count)s of %(sites)s") % {"count": len(removed), "sites": words.count(concerned, "site")})
     return f"{'; '.join(parts)}." if parts else ""
 
 
 def _open(site: SiteStatus) -> str:
-    text = f"{site.label} at {site.display_name}"
+    text = _("%(status)s at %(where)s") % {"status": site.label, "where": site.display_name}
     if site.wait and site.is_paused:
         return f"{text}: {site.wait.phrase}; {site.wait.then}."
     if site.error_message:
         text += f": {site.error_message.rstrip('.')}"
     if site.next_words:
-        text += f"; next try {site.next_words}" if site.attempts or site.error_message else "; the worker sends it"
+        tried = site.attempts or site.error_message
+        text += "; " + (_("next try %(when)s") % {"when": site.next_words} if tried else _("the worker sends it"))
     elif site.status == "failed":
-        text += "; not tried again by itself"
+        text += "; " + _("not tried again by itself")
     return f"{text}."

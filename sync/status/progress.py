@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Case, Q, Subquery, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sync.models import RunSite, SyncRun
@@ -17,7 +19,10 @@ LOOKS = {
     SyncRun.State.FINISHED: ("success", "check_circle"),
     SyncRun.State.CANCELLED: ("none", "cancel"),
 }
+OPEN = (SyncRun.State.QUEUED, SyncRun.State.RUNNING)
 SITES_NAMED = 3
+BY_THEN = timedelta(seconds=10)
+"""A worker that is alive has begun a run."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class RunProgress:
     def label(self) -> str:
         """Its state in a word or two. Finished is not a word for a run that did not deliver all."""
         if self.run.state == SyncRun.State.FINISHED and not self.all_delivered:
-            return "Not all delivered"
+            return _("Not all delivered")
         return str(self.run.get_state_display())
 
     @property
@@ -93,26 +98,31 @@ class RunProgress:
     @property
     def title(self) -> str:
         """What it sends where."""
-        titles: dict[str, str] = {SyncRun.Scope.ALL: "Sync All", SyncRun.Scope.PENDING: "Sync of what is out of date"}
-        what = titles.get(self.run.scope) or f"Sync of {words.count(len(self.run.user_ids or []), 'user')}"
-        return f"{what}, {words.count(self.sites, 'site')}"
+        sites = words.count(self.sites, "site")
+        if self.run.scope == SyncRun.Scope.ALL:
+            return _("Sync All, %(sites)s") % {"sites": sites}
+        if self.run.scope == SyncRun.Scope.PENDING:
+            return _("Sync of what is out of date, %(sites)s") % {"sites": sites}
+        users = words.count(len(self.run.user_ids or []), "user")
+        return _("Sync of %(users)s, %(sites)s") % {"users": users, "sites": sites}
 
     @property
     def sentence(self) -> str:
         """How far it is, in a sentence."""
         if not self.is_over:
-            state = "Running" if self.run.state == SyncRun.State.RUNNING else "Waiting for a worker"
+            state = _("Running") if self.run.state == SyncRun.State.RUNNING else _("Waiting for a worker")
         else:
             state = f"{self.run.get_state_display()} {words.ago(self.run.finished_at)}"
         if not self.total:
-            return f"{state}: nothing to send."
-        parts = [f"{self.succeeded:,} of {self.total:,} delivered"]
+            return _("%(state)s: nothing to send.") % {"state": state}
+        delivered = {"count": words.number(self.succeeded), "total": words.number(self.total)}
+        parts = [_("%(count)s of %(total)s delivered") % delivered]
         if self.failed:
-            parts.append(f"{self.failed:,} not accepted or not reached at the first try")
+            parts.append(_("%(count)s not accepted or not reached at the first try") % {"count": words.number(self.failed)})
         if self.left_owed:
-            parts.append(f"{self.left_owed:,} left to the worker")
+            parts.append(_("%(count)s left to the worker") % {"count": words.number(self.left_owed)})
         if self.not_sent:
-            parts.append(f"{self.not_sent:,} not sent")
+            parts.append(_("%(count)s not sent") % {"count": words.number(self.not_sent)})
         return f"{state}: {', '.join(parts)}.{self._where()}"
 
     def _where(self) -> str:
@@ -121,8 +131,8 @@ class RunProgress:
             return ""
         told = []
         for part in self.parts:
-            counts = [f"{part.failed:,} failed"] if part.failed else []
-            counts += [f"{part.unsettled:,} left"] if part.unsettled else []
+            counts = [_("%(count)s failed") % {"count": words.number(part.failed)}] if part.failed else []
+            counts += [_("%(count)s left") % {"count": words.number(part.unsettled)}] if part.unsettled else []
             if counts:
                 told.append(f"{part.site}: {', '.join(counts)}")
         more = len(told) - SITES_NAMED
@@ -136,7 +146,22 @@ class RunProgress:
         if self.is_over or not self.rate or self.total <= self.done:
             return ""
         left = timedelta(seconds=(self.total - self.done) / self.rate)
-        return "Less than a minute left." if left < timedelta(seconds=45) else f"About {words.span(left)} left."
+        return _("Less than a minute left.") if left < timedelta(seconds=45) else _("About %(time)s left.") % {"time": words.span(left)}
+
+    @property
+    def speed(self) -> str:
+        """How fast it is, or was; empty when that cannot be said."""
+        if not self.rate or not self.done:
+            return ""
+        if self.rate >= 1:
+            return _("%(count)s a second.") % {"count": words.number(round(self.rate))}
+        return _("%(count)s a minute.") % {"count": words.number(max(1, round(self.rate * 60)))}
+
+    @property
+    def poll_seconds(self) -> int:
+        """How often to look at it: often while it moves or is about to, seldom while it waits for a worker that does not come."""
+        waits = self.run.state == SyncRun.State.QUEUED and timezone.now() - self.run.created_at > BY_THEN
+        return 5 if waits else 1
 
 
 def progress(run: SyncRun) -> RunProgress:
@@ -155,7 +180,9 @@ def progress(run: SyncRun) -> RunProgress:
 
 def current_run() -> RunProgress | None:
     """The run that is under way, or else the latest; None when there never was one."""
-    run = SyncRun.objects.filter(state__in=[SyncRun.State.QUEUED, SyncRun.State.RUNNING]).first() or SyncRun.objects.first()
+    is_open = Case(When(state__in=OPEN, then=1), default=0)
+    latest = Subquery(SyncRun.objects.order_by("-pk").values("pk")[:1])
+    run = SyncRun.objects.filter(Q(state__in=OPEN) | Q(pk=latest)).order_by(is_open.desc(), "-id").first()
     return progress(run) if run else None
 
 

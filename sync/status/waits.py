@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
 
 from sites.models import ConnectedSite
 from sync.models import SiteHealth
@@ -29,28 +31,34 @@ class Wait:
     def phrase(self) -> str:
         """Within a sentence: `paused by ann 5 min ago: maintenance`."""
         if self.kind == "waiting":
-            return "asked the hub to wait"
-        text = f"{self.kind} by {self.by}" if self.by else self.kind
-        text += f" {words.ago(self.since)}"
+            return _("asked the hub to wait")
+        if self.kind == "paused":
+            text = _("paused by %(who)s %(when)s") if self.by else _("paused %(when)s")
+        else:
+            text = _("quarantined %(when)s")
+        text %= {"who": self.by, "when": words.ago(self.since)}
         return f"{text}: {self.reason.rstrip('.')}" if self.reason else text
 
     @property
     def sentence(self) -> str:
         """On its own: `Paused by ann 5 min ago: maintenance.`"""
         if self.kind == "waiting":
-            return "The site asked the hub to wait."
+            return _("The site asked the hub to wait.")
         phrase = self.phrase
         return f"{phrase[0].upper()}{phrase[1:]}."
 
     @property
     def then(self) -> str:
         """What ends it: `sent when the site is resumed`, `next try in 1 min`."""
-        return "sent when the site is resumed" if self.kind == "paused" else f"next try {words.until(self.until) or 'now'}"
+        if self.kind == "paused":
+            return _("sent when the site is resumed")
+        return _("next try %(when)s") % {"when": words.until(self.until or timezone.now())}
 
     @property
     def clause(self) -> str:
         """Behind a site's name: `is paused by ann 5 min ago: maintenance; sent when the site is resumed`."""
-        return f"{self.phrase if self.kind == 'waiting' else f'is {self.phrase}'}; {self.then}"
+        phrase = self.phrase if self.kind == "waiting" else pgettext("a site", "is %(waiting)s") % {"waiting": self.phrase}
+        return f"{phrase}; {self.then}"
 
 
 def wait_of(health: SiteHealth | None, now: datetime | None = None) -> Wait | None:
@@ -79,4 +87,7 @@ def who_waits(sites: Sequence[ConnectedSite]) -> list[str]:
     """Those of these sites that the hub waits with, and why, a sentence each; the first few by name."""
     found = waits([site.pk for site in sites])
     told = [f"{site} {found[site.pk].clause}." for site in sites if site.pk in found]
-    return [*told[:NAMED], f"{len(told) - NAMED:,} more wait."] if len(told) > NAMED else told
+    more = len(told) - NAMED
+    if more <= 0:
+        return told
+    return [*told[:NAMED], ngettext("%(count)s more waits.", "%(count)s more wait.", more) % {"count": words.number(more)}]

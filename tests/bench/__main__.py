@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from tests.bench import batches, pushes, servers, single, sweeps, writers
+from tests.bench import batches, pages, pushes, servers, single, sweeps, writers
 from tests.bench.database import Database, database
 from tests.bench.table import Row, render, say
 
@@ -15,6 +15,7 @@ ITEMS: dict[str, Sequence[Callable[[Database], list[Row]]]] = {
     "writers": writers.PARTS,
     "pushes": pushes.PARTS,
     "sweeps": sweeps.PARTS,
+    "pages": pages.PARTS,
 }
 
 

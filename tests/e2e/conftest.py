@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from django.contrib.auth import get_user_model
+from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sites.models import ConnectedSite, issue_signing_secret
-from tests.conftest import eventually_true
+from tests.conftest import EMPTY, eventually_true
 from tests.e2e.browser import browser, sign_in
+from tests.gallery import LOGIN, Gallery
+from tests.gallery import PASSWORD as GALLERY_PASSWORD
 from tests.processes import HubProcess, worker
 from tests.receivers import SampleSiteProcess, free_port
 
@@ -29,8 +33,8 @@ expect.set_options(timeout=PATIENCE)
 class Web(HubProcess):
     """The hub's pages, served by gunicorn."""
 
-    def __init__(self, log: Path, port: int) -> None:
-        super().__init__(log=log, PORT=str(port), WEB_WORKERS="1", DJANGO_SETTINGS_MODULE="ssodash.settings")
+    def __init__(self, log: Path, port: int, **environment: str) -> None:
+        super().__init__(log=log, PORT=str(port), WEB_WORKERS="1", DJANGO_SETTINGS_MODULE="ssodash.settings", **environment)
         self.address = f"http://127.0.0.1:{port}"
 
     def command(self) -> list[str]:
@@ -99,3 +103,48 @@ def desk(running_browser: Browser, stage: Stage) -> Iterator[BrowserContext]:
 def page(desk: BrowserContext) -> Page:
     """The signed-in tab, on the dashboard."""
     return desk.pages[0]
+
+
+@dataclass
+class Exhibition:
+    """A hub that is only looked at, so that all tests of a module can share it: its web server, and a browser beside it."""
+
+    web: Web
+    browser: Browser
+    gallery: Gallery
+    _cookies: list[Any]
+
+    def address(self, path: str) -> str:
+        """The whole address of a path, with the gallery's keys in place."""
+        return self.web.address + path.format_map(vars(self.gallery))
+
+    def sign_in(self, context: BrowserContext) -> None:
+        """Signs a browser window in."""
+        if not self._cookies:
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            sign_in(page, self.web.address, LOGIN, GALLERY_PASSWORD)
+            self._cookies = [cookie for cookie in context.cookies() if cookie["name"] == "sessionid"]
+            page.close()
+        context.add_cookies(self._cookies)
+
+
+@pytest.fixture(scope="module")
+def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """In place of pytest-django's: what is in the database is there for all tests of a module, and gone after it."""
+    with django_db_blocker.unblock():
+        yield
+        _empty()
+
+
+@pytest.fixture(scope="module")
+def exhibition(db: None, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibition]:
+    gallery = Gallery.fill()
+    with Web(tmp_path_factory.mktemp("exhibition") / "web.log", free_port()) as web, browser(chromium) as running:
+        yield Exhibition(web, running, gallery, [])
+
+
+def _empty() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(EMPTY)
+    connection.close()

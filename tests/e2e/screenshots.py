@@ -18,6 +18,12 @@ from tests.e2e.desk import Desk
 
 SIZE = {"width": 1440, "height": 1000}
 PHONE = {"width": 390, "height": 844}
+PEOPLE = """email,full_name,role,active
+anita.borg@example.com,Anita Borg,lead,yes
+hedy.lamarr@example.com,Hedy Lamarr,manager,yes
+nobody,No Email,user,yes
+karen.jones@example.com,Karen Spärck Jones,boss,yes
+"""
 SETTLE = 400
 """Milliseconds that fonts and icons get to arrive."""
 
@@ -65,13 +71,41 @@ def _walk(page: Page, address: str, var: Path, folder: Path) -> None:
     page.set_viewport_size(SIZE)
     person.open_user("Barbara Liskov")
     _take(page, folder / "user.png", full=True)
+    _sites(page, person, folder)
+    _log(page, person, folder)
+    _users(page, person, folder)
+
+
+def _sites(page: Page, person: Desk, folder: Path) -> None:
     person.go_to("Sites")
+    _take(page, folder / "sites.png")
     page.get_by_role("link", name="Garage", exact=True).click()
-    _take(page, folder / "site.png")
+    page.get_by_role("button", name="Test connection").click()
+    expect(page.locator("#connection")).to_contain_text("refused", timeout=20_000)
+    _take(page, folder / "site.png", full=True)
+
+
+def _log(page: Page, person: Desk, folder: Path) -> None:
     person.go_to("Log of attempts")
     _take(page, folder / "log.png")
     page.locator("#result_list a, .result-list-wrapper table a").first.click()
     _take(page, folder / "attempt.png", full=True)
+    person.go_to("Runs")
+    page.locator("#result_list a, .result-list-wrapper table a").first.click()
+    _take(page, folder / "run.png")
+
+
+def _users(page: Page, person: Desk, folder: Path) -> None:
+    person.go_to("Users")
+    _take(page, folder / "users.png")
+    page.goto(page.url.split("?")[0] + "import/")
+    with tempfile.TemporaryDirectory() as upload:
+        people = Path(upload) / "people.csv"
+        people.write_text(PEOPLE)
+        page.set_input_files("input[type=file]", people)
+        page.locator("form:has(input[type=file]) button[type=submit]").first.click()
+        expect(page.get_by_text("Nothing is written yet").first).to_be_visible()
+    _take(page, folder / "import.png")
 
 
 def _take(page: Page, path: Path, full: bool = False) -> None:

@@ -74,7 +74,7 @@ def test_a_day_at_the_desk(page: Page, desk: BrowserContext, stage: Stage, event
     expect(person.card("HRMS")).to_contain_text("In sync")
 
     # The refresh icon answers in its row, also when the answer is no.
-    person.row("User 2").get_by_role("button").click()
+    person.row("User 2").get_by_role("button", name="every site").click()
     expect(person.row("User 2")).to_contain_text("In sync at 3 of 4 sites. Pending at CMS: Connection refused")
 
     # The site is back; the open page follows by itself.
@@ -84,7 +84,7 @@ def test_a_day_at_the_desk(page: Page, desk: BrowserContext, stage: Stage, event
     expect(person.card("CMS")).to_contain_text("In sync")
     expect(page.get_by_role("row").filter(has_text="Pending")).to_have_count(0)
     eventually(lambda: {user["role"] for user in stage.sites["cms"].users()} == {"lead"})
-    person.row("User 2").get_by_role("button").click()
+    person.row("User 2").get_by_role("button", name="every site").click()
     expect(person.row("User 2")).to_contain_text("Sent to 4 sites: all in sync.")
 
     # Pause a site for a while: its users wait, and everybody can read who did it and why.

@@ -22,7 +22,7 @@ def test_the_essential_works_without_javascript(running_browser: Browser, stage:
     person.says("In sync at 3 of 3 sites.")
     page.goto(f"{stage.web.address}/admin/")
     expect(person.row("Ada Lovelace")).to_contain_text("In sync")
-    person.row("Ada Lovelace").get_by_role("button").click()
+    person.row("Ada Lovelace").get_by_role("button", name="every site").click()
     person.says("Sent to 3 sites: all in sync.")
     page.get_by_role("button", name="Sync All Users").click()
     person.says("Sync started: 3 deliveries to 3 sites.")

@@ -1,17 +1,19 @@
 """The dashboard keeps itself up to date, and at what cost."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from sites.models import ConnectedSite
-from sync import operations
+from sync import operations, site_control
 from sync.models import Delivery, SyncRun
 from tests.pages import Person, root, text
-from tests.scripted_site import ScriptedSite
-from tests.sync.conftest import connect, hrms, scripted, user  # noqa: F401
+from tests.scripted_site import ScriptedSite, json_answer
+from tests.sync.conftest import connect, hrms, make_due, scripted, user  # noqa: F401
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,6 +55,34 @@ def test_it_looks_often_while_something_moves_and_seldom_otherwise(hrms: Scripte
     assert pause() == 15
     operations.sync_all(cause="admin")
     assert 3 <= pause() < 15
+
+
+def test_what_waits_for_a_person_or_for_a_later_try_is_no_reason_to_look_often(hrms: ScriptedSite) -> None:  # noqa: F811
+    person = root()
+
+    def pause() -> int:
+        seconds: int = person.get(DASHBOARD).context["poller"]["seconds"]
+        return seconds
+
+    hrms.answer = lambda _: json_answer({}, 500)
+    user()
+    assert 3 <= pause() < 15, "the next try is a few seconds away"
+    Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(hours=2))
+    assert pause() == 15
+    make_due()
+    assert 3 <= pause() < 15
+    site_control.pause_site(ConnectedSite.objects.get(), actor="ann")
+    assert pause() == 15
+    site_control.resume_site(ConnectedSite.objects.get(), actor="ann")
+    assert 3 <= pause() < 15
+
+
+def test_a_run_that_no_worker_takes_is_looked_at_seldom() -> None:
+    ConnectedSite.objects.create(name="hrms", url=NOWHERE)
+    user()
+    operations.sync_all(cause="admin")
+    SyncRun.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    assert 'hx-trigger="every 5s"' in root().get("/admin/live/run/").content.decode()
 
 
 def test_a_runs_progress_moves_faster_than_the_rest_and_calls_for_it_at_the_end(hrms: ScriptedSite) -> None:  # noqa: F811

@@ -121,7 +121,8 @@ def test_a_users_page_shows_every_site_and_the_last_attempts(hrms: ScriptedSite,
     page = text(root().get(f"{USERS}{ann.pk}/change/"))
     assert "Where this user stands" in page
     assert "Connection refused" in page
-    assert "1 try so far. Next try in a few seconds. Never delivered yet." in page
+    assert "Yes, but the site never accepted it." in page
+    assert "Next try in a few seconds, after 1 try." in page
     assert "Last attempts" in page
 
 

@@ -19,9 +19,13 @@ from sync.deliver.leases import EXPIRED
 from sync.deliver.targets import LOAD, open_slots
 from sync.fanout import OWE, TAKE
 from sync.models import SiteHealth, UserSyncLog
+from sync.status import standing
 from sync.status.directory import GONE
+from sync.status.matching import Filters, by_status
+from sync.status.overview import sites_overview
 from sync.status.pairs import ROWS
 from tests.sync.conftest import sql
+from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db
 
@@ -182,8 +186,38 @@ class TestStatusPage:
         read = pages(explain("select * from user_sync_counts()", run=True))
         assert read < size("user_profiles") + 300 < size("user_sync_delivery") / 3
 
+    @pytest.mark.parametrize(
+        ("status", "index"),
+        [("failed", "user_sync_delivery_failed"), ("pending", "user_sync_delivery_due"), ("in_progress", "user_sync_delivery_leased")],
+    )
+    def test_a_list_by_status_begins_at_what_is_open_by_its_partial_index(self, status: str, index: str) -> None:
+        plan = of(by_status(Filters(status=status, sites=tuple(sites_overview()))).order_by("-pk")[:51])
+        assert index in indexes(plan)
+        assert read_whole(plan) <= {"user_sync_outbox"}, "not even the users"
+
+    def test_a_list_of_who_is_in_sync_leaves_out_what_is_open(self) -> None:
+        users = by_status(Filters(status="success", sites=tuple(sites_overview()))).order_by("-pk")[:51]
+        query, parameters = users.query.sql_with_params()
+        plan = explain(query, parameters, run=True)
+        assert {"user_sync_delivery_failed", "user_sync_delivery_due", "user_sync_delivery_leased", "user_profiles_pkey"} <= indexes(plan)
+        assert pages(plan) < 100
+
+    def test_a_role_and_a_site_narrow_it_without_reading_more(self) -> None:
+        (some,) = [overview for overview in sites_overview() if overview.site.pk == rarest_site()]
+        users = by_status(Filters(status="pending", role="user", search="example", sites=(some,))).order_by("-pk")[:51]
+        assert read_whole(of(users)) <= {"user_sync_outbox"}
+
     def test_users_who_are_gone_are_looked_for_among_what_is_open(self) -> None:
         assert read_whole(explain(GONE, [20])) == set()
+
+
+class TestUserList:
+    @pytest.mark.parametrize("state", standing.STATES)
+    def test_a_list_by_status_starts_from_what_is_not_in_sync(self, state: str) -> None:
+        found = standing.users_who_are(UserProfile.objects.order_by("-pk"), state)
+        assert not found.is_cut
+        for users in (found.users[:50], found.users.order_by()[:COUNTED]):
+            assert read_whole(of(users)) <= {"user_profiles", "user_sync_outbox"}, "what is not fanned out yet is read whole"
 
 
 class TestLogPage:
@@ -197,6 +231,11 @@ class TestLogPage:
             ("status__exact=failed", "user_sync_log_trouble"),
             ("status__exact=lost", "user_sync_log_trouble"),
             ("period=hour", "user_sync_log_completed"),
+            ("period=yesterday", "user_sync_log_completed"),
+            ("from=2001-01-01&to=2001-01-02&cause=api", "user_sync_log_completed"),
+            ("cause=api", "user_sync_log_completed"),
+            ("type=delete", "user_sync_log_completed"),
+            ("q=nobody@example.com", "user_sync_log_completed"),
             ("site_id={site}&status__exact=failed", "user_sync_log_trouble"),
         ],
     )

@@ -1,0 +1,60 @@
+"""A page that was seen before loads nothing but itself, and that is small, also with many users at many sites."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.e2e.browser import browser
+from tests.e2e.conftest import Exhibition, Web
+from tests.e2e.pages import PAGES
+from tests.gallery import Gallery
+from tests.processes import PROJECT
+from tests.receivers import free_port
+
+MOST = 150_000
+USERS, SITES = 120, 100
+
+
+@pytest.fixture(scope="module")
+def production(db: None, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibition]:
+    """As in production: DEBUG is off, so files have names that say what is in them, and are kept by the browser."""
+    folder = tmp_path_factory.mktemp("production")
+    settings = {"DEBUG": "false", "STATIC_ROOT": str(folder / "static")}
+    command = [sys.executable, "manage.py", "collectstatic", "--no-input", "-v0"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **settings}, check=True)
+    gallery = Gallery.fill(USERS, SITES, 1_000)
+    with Web(folder / "web.log", free_port(), **settings) as web, browser(chromium) as running:
+        yield Exhibition(web, running, gallery, [])
+
+
+def test_no_page_transfers_more_than_150_kb_after_the_first_visit(production: Exhibition) -> None:
+    context = production.browser.new_context()
+    production.sign_in(context)
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    loaded: list[float] = []
+    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    weights = {}
+    for name, path in PAGES.items():
+        address = production.address(path)
+        page.goto(address, wait_until="networkidle")
+        loaded.clear()
+        page.goto(address, wait_until="networkidle")
+        weights[name] = sum(loaded)
+    assert {name: weight for name, weight in weights.items() if weight > MOST} == {}
+    assert weights["dashboard"] > 1_000  # that something was measured at all
+    context.close()
+
+
+def test_pages_are_compressed_and_files_are_kept(production: Exhibition) -> None:
+    page = requests.get(production.address("/admin/login/"), headers={"Accept-Encoding": "gzip"}, timeout=10)
+    assert page.headers["Content-Encoding"] == "gzip"
+    style = next(line.split('"')[1] for line in page.text.splitlines() if "ssodash/hub." in line and "css" in line)
+    kept = requests.get(production.web.address + style, headers={"Accept-Encoding": "gzip"}, timeout=10)
+    assert "immutable" in kept.headers["Cache-Control"]
+    assert kept.headers["Content-Encoding"] == "gzip"
