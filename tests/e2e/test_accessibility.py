@@ -94,6 +94,8 @@ def look_everywhere(page: Page) -> None:
         ("light", PHONE, {"runOnly": everything, "rules": {rule: {"enabled": False} for rule in OF_COLOUR}}),
     ]
     complaints = []
+    # Until its scripts have run, the shell hides all there is.
+    page.wait_for_function("!document.documentElement.hasAttribute('x-cloak')")
     for scheme, size, options in looks:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size(size)
