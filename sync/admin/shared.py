@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -66,12 +65,6 @@ def status_badge(look: str, symbol: str, text: str, title: str = "") -> SafeStri
 def moment(at: datetime) -> SafeString:
     """A moment as people say it, with the exact one on hover."""
     return status.time_element(at)
-
-
-def exactly(at: datetime) -> str:
-    """To the millisecond, for what is compared with another log."""
-    local = timezone.localtime(at)
-    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
 
 
 def link(text: str, view: str, key: int) -> SafeString:

@@ -19,7 +19,7 @@ LEASE_GRACE = 30.0
 """Seconds that a lease lasts beyond the request's total deadline."""
 
 WAITS_AT_MOST = 1.0
-"""Seconds that `claim` takes, waiting for other claimers included."""
+"""Seconds that each of the two statements of `claim` takes, the wait for other claimers and the claim itself."""
 SHORTEST = 0.05
 """Seconds that it may take in any case."""
 _IN_VAIN = frozenset({"57014", "55P03"})
@@ -163,7 +163,7 @@ def claim_uncontended(slots: Sequence[Slot], *, user_ids: Sequence[str] | None =
 
 
 def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, within: float | None) -> Taken:
-    """With `within`, waits for the sites' locks; the whole transaction takes at most so many seconds. Without it, waits for none."""
+    """With `within`, waits for the sites' locks; neither that nor the claim takes more than so many seconds. Without it, waits for none."""
     if not slots:
         return Taken([], {}, False)
     # In one order, so that two that wait cannot wait for each other.
