@@ -35,7 +35,7 @@ _HINTS = ("bearer", "basic", "password", "passwd", "secret", "token", "api", "au
 _USERINFO = re.compile(r"(://)[^/\s:@]{0,200}:[^/\s@]{1,200}(@)")
 
 
-@functools.lru_cache(maxsize=32)  # a batch's answer is the same for each of its users
+@functools.lru_cache(maxsize=32)  # most sites answer the same to everybody
 def response_text(body: bytes) -> str:
     """An answer's body as text of at most 2,000 characters, secrets replaced, fit for a PostgreSQL text column."""
     # More than is kept, since it may shrink; but not all of it: a hostile 64 kB would keep the patterns busy.
@@ -49,7 +49,8 @@ def line(text: str, limit: int = MAX_LINE) -> str:
 
 def clean(text: str) -> str:
     """The text without characters that cannot be stored or must not be shown."""
-    return _UNFIT.sub("", text)
+    # What all can be printed has none of them: found out in a hundredth of the time that the pattern takes.
+    return text if text.isprintable() else _UNFIT.sub("", text)
 
 
 def redact(text: str) -> str:
@@ -61,4 +62,4 @@ def redact(text: str) -> str:
         text = _SCHEMES.sub(rf"\1{REDACTED}", text)
         text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
         text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
-    return _USERINFO.sub(rf"\1{REDACTED}\2", text)
+    return _USERINFO.sub(rf"\1{REDACTED}\2", text) if "://" in text else text
