@@ -7,13 +7,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import gettext_lazy
-from unfold.admin import ModelAdmin
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.decorators import display
 
 from sites.forms import ICONS, ConnectedSiteForm
 from sites.handlers import handlers_of
 from sites.models import ConnectedSite, issue_signing_secret
+from ssodash.wrong_filters import ToldFilters
 
 SHOWN_ONCE = gettext_lazy(
     "The secret of {site} is in place. It was shown once and is not shown again: if you did not keep it, make a new one."
@@ -21,13 +22,13 @@ SHOWN_ONCE = gettext_lazy(
 
 
 @admin.register(ConnectedSite)
-class ConnectedSiteAdmin(ModelAdmin):
+class ConnectedSiteAdmin(ToldFilters):
     form = ConnectedSiteForm
     list_display = ["display_name", "url", "category", "shown_scope", "shown_active"]
     list_filter = ["is_active", "category"]
     search_fields = ["name", "display_name", "url"]
     ordering = ["display_name"]
-    list_per_page = 50
+    list_per_page = 25
     show_full_result_count = False
     prepopulated_fields = {"name": ["display_name"]}
     readonly_fields = ["created_at", "updated_at"]
@@ -35,13 +36,13 @@ class ConnectedSiteAdmin(ModelAdmin):
     change_form_outer_after_template = "admin/sites/connectedsite/panels.html"
     delete_confirmation_template = "admin/sites/connectedsite/delete_confirmation.html"
 
-    @display(description="Active", boolean=True, ordering="is_active")
+    @display(description=gettext_lazy("Active"), boolean=True, ordering="is_active")
     def shown_active(self, site: ConnectedSite) -> bool:
         return site.is_active
 
-    @display(description="Roles in scope")
+    @display(description=gettext_lazy("Roles in scope"))
     def shown_scope(self, site: ConnectedSite) -> str:
-        return ", ".join(site.roles) or "All users"
+        return ", ".join(site.roles) or _("All users")
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Sites are deleted one by one, where what it means can be read."""
@@ -57,7 +58,7 @@ class ConnectedSiteAdmin(ModelAdmin):
         return [
             (None, {"fields": ["display_name", "name", "url", "category", "icon", "is_active", "roles"]}),
             (
-                "Delivery",
+                pgettext_lazy("a site's settings", "Delivery"),
                 {"fields": ["sync_path", "batch_size", "max_in_flight", "timeout", *(["created_at", "updated_at"] if obj else [])]},
             ),
         ]
@@ -97,7 +98,7 @@ class ConnectedSiteAdmin(ModelAdmin):
             request.new_secret = issue_signing_secret(obj)  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ConnectedSite, post_url_continue: str | None = None) -> HttpResponse:
-        return self._secret_page(request, obj, request.new_secret, "Site connected")  # type: ignore[attr-defined]
+        return self._secret_page(request, obj, request.new_secret, _("Site connected"))  # type: ignore[attr-defined]
 
     def new_secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and on POST replaces the secret and shows the new one."""
@@ -105,7 +106,7 @@ class ConnectedSiteAdmin(ModelAdmin):
         if site is None:
             raise Http404
         if not self.has_change_permission(request, site):
-            raise PermissionDenied("Your login may not change sites.")
+            raise PermissionDenied(_("Your login may not change sites."))
         credential = site.credentials.signing().defer("secret").first()
         latest = str(credential.pk) if credential else ""
         if request.method == "POST":
@@ -114,9 +115,10 @@ class ConnectedSiteAdmin(ModelAdmin):
                 messages.info(request, SHOWN_ONCE.format(site=site))
                 return HttpResponseRedirect(reverse("admin:sites_connectedsite_change", args=[pk]))
             secret = issue_signing_secret(site)
-            self.log_change(request, site, "Made a new secret.")
-            return self._secret_page(request, site, secret, "New secret")
-        context = {**self.admin_site.each_context(request), "title": "Make a new secret", "opts": self.opts, "site": site, "latest": latest}
+            self.log_change(request, site, _("Made a new secret."))
+            return self._secret_page(request, site, secret, _("New secret"))
+        context = {**self.admin_site.each_context(request), "title": _("Make a new secret"), "opts": self.opts}
+        context |= {"site": site, "latest": latest}
         return TemplateResponse(request, "admin/sites/connectedsite/new_secret.html", context)
 
     def _secret_page(self, request: HttpRequest, site: ConnectedSite, secret: str, title: str) -> HttpResponse:
@@ -127,4 +129,4 @@ class ConnectedSiteAdmin(ModelAdmin):
     # --- deleting ----------------------------------------------------------------------------------------------------
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        return [str(site) for site in objs], {"sites": len(objs)}, set(), []
+        return [str(site) for site in objs], {str(_("sites")): len(objs)}, set(), []

@@ -51,7 +51,8 @@ def validate_site_url(value: str) -> None:
 
 
 def _like_this(told: str) -> str:
-    return f"{told} {_('Write it like this: %(example)s.') % {'example': EXAMPLE}}"
+    example = _("Write it like this: %(example)s.") % {"example": EXAMPLE}
+    return f"{told} {example}"
 
 
 def _validate_port(netloc: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
+
+from ssodash.wrong_filters import ToldFilters
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class Bar:
     controls: list[Control]
     links: list[Link]
     notes: list[str]
+    faults: dict[str, str]
+    """What the address asks for and the list does not know, by parameter, a sentence each."""
     hidden: list[tuple[str, str]]
     is_filtered: bool
 
 
-class FilterBar(ModelAdmin):
+class FilterBar(ToldFilters):
     """For an admin whose filters all are SimpleListFilters. One with controls of its own has a method `controls`."""
 
     change_list_template = "admin/filtered_list.html"
+    tells_by_messages = False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
@@ -73,8 +77,9 @@ class FilterBar(ModelAdmin):
             controls=[control for spec in changelist.filter_specs for control in _controls(spec, changelist)],
             links=self.bar_links(request, query.urlencode()),
             notes=self.bar_notes(request, changelist),
+            faults=changelist.wrong_filters,
             hidden=[(ORDER_VAR, ordered)] if ordered else [],
-            is_filtered=bool(changelist.query or changelist.has_active_filters),
+            is_filtered=bool(changelist.query or changelist.has_active_filters or changelist.wrong_filters),
         )
 
 

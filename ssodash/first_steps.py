@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
-from sync import status
+from sync import connection_test, status
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ def steps(user: AbstractBaseUser | AnonymousUser, overviews: Sequence[status.Sit
     answered = any(overview.health and overview.health.last_success_at for overview in overviews)
     if overviews and has_users and answered:
         return []
+    reached = answered or (bool(overviews) and connection_test.ever_passed([overview.site.pk for overview in overviews]))
     ask = _("Your login may not do this. Ask an administrator.")
     may = user.has_perm  # type: ignore[union-attr]
-    done = [bool(overviews), bool(answered), has_users, False]
+    done = [bool(overviews), reached, has_users, False]
     upcoming = done.index(False)
     site = next((overview.site for overview in overviews if overview.site.is_active), overviews[0].site if overviews else None)
     ways: list[tuple[Way, ...]] = [
@@ -53,11 +54,11 @@ def steps(user: AbstractBaseUser | AnonymousUser, overviews: Sequence[status.Sit
             _("Add a site"),
             _("An application that receives your users. Give its name and address, then put the secret into it."),
         ),
-        (_("Test the connection"), _("The site's page sends one harmless request and says what to mend where it fails.")),
+        (_("Test the connection"), _("The site's page sends one harmless request and says what is wrong where it fails, and what to do.")),
         (_("Add or import users"), _("One by one, or all at once from a file. Every connected site receives them at once.")),
         (_("Sync"), _("See every user arrive at every site. From then on the hub sends each change by itself.")),
     ]
-    # A test leaves no trace, so it holds nobody up who has done it.
+    # A test from the command line leaves no trace, so this step holds nobody up.
     offered = {upcoming, 2} if upcoming == 1 and not has_users else {upcoming, 3} if upcoming == 1 else {upcoming}
     return [
         Step(title, text, done[at], at == upcoming, ways[at] if at in offered else (), "" if ways[at] or at != upcoming else ask)

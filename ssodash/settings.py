@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "ssodash.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "ssodash.harmless_text.HarmlessTextMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "sync.middleware.OriginMiddleware",
@@ -122,6 +123,7 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORM_RENDERER = "ssodash.form_renderer.QuickCheckboxes"
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default="").strip() or BASE_DIR / "var" / "static")  # "" would be this very folder, to be cleared
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -1,4 +1,4 @@
-"""Test connection: one harmless request to a site, and what came of it in words. Writes nothing down.
+"""Test connection: one harmless request to a site, and what came of it in words.
 
 The request is the removal of a user who cannot exist, signed and sent like any other. A site that follows the protocol knows no such
 user and answers 2xx, so one request shows that address, TLS, path, secret and answer are right. docs/decisions/0013 says why.
@@ -7,19 +7,23 @@ user and answers 2xx, so one request shows that address, TLS, path, secret and a
 import errno
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext as _
 
 from sites.models import ConnectedSite
 from sync import redact, status
 from sync.connectors import CONNECTORS
 from sync.connectors.target import Target, Unsendable
-from sync.outcomes import Outcome, Verdict
+from sync.outcomes import HINTS, Outcome, Verdict
 from sync.payloads import Message
 from sync.status import remedies
 from sync.status.remedies import Remedy
+from sync.status.waits import Wait
 from sync.transport import FailureKind, HttpFailure, HttpRequest, HttpResult, direct, failures
 
 USER_ID = "connection-test"
@@ -31,6 +35,10 @@ WORTH_A_LOOK = 0.1
 """Seconds that must be left of the deadline for a second look."""
 NAME_THE_CONNECTION = 0.8
 """The part of the time after which a missing connection is called that, rather than a missing answer."""
+
+
+PASSED = "Connection test: the connection works."
+"""In a site's history. In English, as all that is kept: whoever reads it may read another language than who did it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class ConnectionTest:
 def try_connection(site: ConnectedSite) -> ConnectionTest:
     """Sends the test to this site, active or not, and says what came of it. Takes as long as the push deadline at the most.
 
-    Call it outside of transactions. Nothing is written: not to the log, nor to the site's health.
+    Call it outside of transactions. Nothing is written: not to the log, nor to the site's health. `remember` does where a login is known.
     """
     ends = time.monotonic() + min(site.timeout, settings.SYNC_PUSH_DEADLINE)
     target, message = _target(site), _message()
@@ -75,20 +83,37 @@ def try_connection(site: ConnectedSite) -> ConnectionTest:
         return ConnectionTest("failed", "unsendable", _("Nothing can be sent to this site"), str(unsendable), _make_secret())
     result = direct.send(_within(request, ends))
     (verdict,) = connector.read(target, [message], result)
-    remedy, level = _judge(site, target, verdict, result, ends)
+    wait = status.waits([site.pk]).get(site.pk)
+    remedy, level = _judge(site, target, verdict, result, ends, wait)
     answered = not isinstance(result, HttpFailure)
     return ConnectionTest(
         level,
         remedy.cause,
         remedy.title,
-        "" if level == "success" else verdict.error,
+        "" if level == "success" else _said(verdict, remedy, result),
         remedy.todo,
         f"{request.method} {request.url}",
         None if isinstance(result, HttpFailure) else result.status,
         round(result.duration * 1000),
         "" if isinstance(result, HttpFailure) else redact.response_text(result.body),
-        _notes(site, verdict, answered and level == "success"),
+        _notes(site, verdict, wait, answered and level == "success"),
     )
+
+
+def remember(site: ConnectedSite, test: ConnectionTest, login_id: int) -> None:
+    """Writes what came of a test into the site's history, beside who did it."""
+    told = PASSED if test.good else f"Connection test: {test.said or test.cause}"
+    kind = ContentType.objects.get_for_model(ConnectedSite)
+    LogEntry.objects.create(
+        user_id=login_id, content_type=kind, object_id=str(site.pk), object_repr=str(site)[:200], action_flag=CHANGE, change_message=told
+    )
+
+
+def ever_passed(site_ids: Sequence[int]) -> bool:
+    """Whether the connection to one of these sites was ever tested on its page, and worked."""
+    kind = ContentType.objects.get_for_model(ConnectedSite)
+    keys = [str(key) for key in site_ids]
+    return LogEntry.objects.filter(content_type=kind, object_id__in=keys, change_message=PASSED).exists()
 
 
 def _target(site: ConnectedSite) -> Target:
@@ -119,12 +144,12 @@ def _within(request: HttpRequest, ends: float) -> HttpRequest:
     return replace(request, timeout=left, connect_timeout=min(request.connect_timeout, left * NAME_THE_CONNECTION))
 
 
-def _judge(site: ConnectedSite, target: Target, verdict: Verdict, result: HttpResult, ends: float) -> tuple[Remedy, str]:
+def _judge(site: ConnectedSite, target: Target, verdict: Verdict, result: HttpResult, ends: float, wait: Wait | None) -> tuple[Remedy, str]:
     if isinstance(result, HttpFailure):
         refused = result.kind is FailureKind.CONNECT and result.message == failures.no_connection(errno.ECONNREFUSED).message
         return remedies.of_failure(result.kind, refused=refused), "failed"
     if verdict.outcome is Outcome.DELIVERED:
-        return Remedy("ok", _("The connection works"), _works(site)), "success"
+        return Remedy("ok", _("The connection works"), _works(site, wait)), "success"
     if result.status in {404, 405}:
         return _path(site, result.status, _something_answers(target, ends))
     remedy = remedies.of_code(result.status, verdict.outcome)
@@ -137,9 +162,20 @@ def _judge(site: ConnectedSite, target: Target, verdict: Verdict, result: HttpRe
     return remedy, "warning" if remedy.cause == "throttled" else "failed"
 
 
-def _works(site: ConnectedSite) -> str:
+def _said(verdict: Verdict, remedy: Remedy, result: HttpResult) -> str:
+    """What the log would say; of a path that is not there, what the site said: it does not tell whether the site can remove users."""
+    if remedy.cause in {"not_found", "method"} and not isinstance(result, HttpFailure):
+        return f"HTTP {result.status}: {HINTS[result.status]}"
+    return verdict.error
+
+
+def _works(site: ConnectedSite, wait: Wait | None) -> str:
     if not site.is_active:
         return _("Make the site active, and it is sent everyone in its scope.")
+    if wait and wait.kind == "waiting":
+        return _("The site asked the hub to wait. Press Resume to send what waits now.")
+    if wait:
+        return _("The hub still waits with this site: it is %(why)s. Press Resume to send what waits now.") % {"why": wait.phrase}
     return _("Nothing to do: what this site is owed is sent by itself.")
 
 
@@ -168,20 +204,15 @@ def _something_answers(target: Target, ends: float) -> bool:
     return not isinstance(result, HttpFailure) and result.status != 404
 
 
-def _notes(site: ConnectedSite, verdict: Verdict, good: bool) -> list[str]:
+def _notes(site: ConnectedSite, verdict: Verdict, wait: Wait | None, good: bool) -> list[str]:
     """What else there is to know, now that the site answered."""
     notes = []
     if good and verdict.names_user:
         notes.append(_("The site answers with the user's id, which confirms that it knows users by it."))
-    wait = status.waits([site.pk]).get(site.pk)
-    if wait and good:
-        notes.append(
-            _("The hub still waits with this site: it is %(why)s. Press Resume to send what waits now.") % {"why": wait.phrase}
-            if wait.kind != "waiting"
-            else _("The site asked the hub to wait. Press Resume to send what waits now.")
-        )
     if not site.is_active:
         notes.append(_("The site is inactive: apart from this test it is sent nothing."))
+        if wait and wait.kind == "paused":
+            notes.append(_("It is also %(why)s: active again, it is sent nothing until somebody presses Resume.") % {"why": wait.phrase})
     return notes
 
 

@@ -94,9 +94,10 @@ def await_answers(user_ids: Sequence[str], *, ends: float) -> None:
 def _result(user_id: str, owed: int, sites: int) -> UserSyncResult:
     state = status.of_user(user_id)
     rows = state.sites if state else []
-    failed = [row.display_name for row in rows if row.status == "failed"]
-    waiting = [row.display_name for row in rows if row.status in {"pending", "in_progress"} and not row.is_paused]
-    paused = [f"{row.display_name} {row.wait.clause}." for row in rows if row.wait and row.is_paused]
+    active = [row for row in rows if row.site_active]
+    failed = [row.display_name for row in active if row.status == "failed"]
+    waiting = [row.display_name for row in active if row.status in {"pending", "in_progress"} and not row.is_paused]
+    paused = [f"{row.display_name} {row.wait.clause}." for row in active if row.wait and row.is_paused]
     if not sites:
         message = _("Nothing was sent: no site is active. Connect a site first.")
     elif not owed:
@@ -236,7 +237,9 @@ def resend_pairs(pairs: Sequence[tuple[str, int]], *, cause: str, actor: str = "
 def cancel_run(run: SyncRun) -> str:
     """Stops a run. Returns what happened."""
     if runs.cancel(run):
-        return _("The run was cancelled. What it had already queued is still delivered. It can be resumed.")
+        told = _("The run was cancelled. What it had already queued is still delivered.")
+        run.refresh_from_db()
+        return " ".join([told, _("It can be resumed.")]) if status.progress(run).can_resume else told
     return _("The run was over already; nothing was cancelled.")
 
 
@@ -279,4 +282,4 @@ def reconcile_sites(sites: Sequence[ConnectedSite] | None = None) -> str:
     """Has the worker compare what sites should have with what they acknowledged. Returns what happened."""
     count = reconcile.request_all("asked for", None if sites is None else [site.pk for site in sites])
     told = ngettext("%(count)s site is marked for reconcile.", "%(count)s sites are marked for reconcile.", count) % {"count": count}
-    return f"{told} {_('The worker does it.')}"
+    return " ".join([told, _("The worker does it.")])

@@ -56,7 +56,7 @@ class _Tally:
 # Asked at every settle: compiling the same by the ORM takes longer than PostgreSQL does.
 _LOOK = """
 select site_id, failures_in_row > 0 or quarantined_at is not null, confirms_ids,
-    last_success_at is null or statement_timestamp() - last_success_at > %s, statement_timestamp()
+    last_success_at is null or statement_timestamp() - last_success_at > make_interval(secs => %s), statement_timestamp()
 from user_sync_site_health where site_id = any (%s)
 """
 
@@ -68,7 +68,7 @@ def record(results: Iterable[tuple[int, str, Verdict, bool]]) -> None:
         tallies[site_id].add(user_id, verdict, probe)
     # By the database's clock, which every sender compares with: the machines' own may differ.
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK, [SUCCESS_NOTED_EVERY, list(tallies)])
+        cursor.execute(_LOOK, [SUCCESS_NOTED_EVERY.total_seconds(), list(tallies)])
         known = cursor.fetchall()
     # A site that is well and stays well is not written at every settle: its row would be the one that all senders queue for.
     told = [site_id for site_id, *health, _ in known if _is_news(tallies[site_id], *health)]

@@ -1,4 +1,4 @@
-"""Send again what a person points at: one user to one site, or all that failed at a site."""
+"""Send again what a person points at: one user, to one site or to all, or all that failed at a site."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,18 @@ class Retried:
 
     message: str
     as_asked: bool
+    user_id: str = ""
+    """The public id of the one user that was asked for; empty where there is no such user or site, or it was about many."""
+
+
+def resend_everywhere(user_id: str, *, cause: str, actor: str = "") -> Retried:
+    """Sends one user again to every active site, also where nothing changed, and waits as `resend_to_site` does."""
+    try:
+        result = operations.sync_user(user_id, cause=cause, actor=actor)
+    except operations.UnknownUser as unknown:
+        return Retried(_("Nothing was sent. %(why)s") % {"why": unknown}, False)
+    state = None if result.success else status.of_user(result.user_id)
+    return Retried(status.sentence(state) if state else result.message, result.success, result.user_id)
 
 
 def resend_to_site(user_id: str, site_name: str, *, cause: str, actor: str = "") -> Retried:
@@ -30,11 +42,10 @@ def resend_to_site(user_id: str, site_name: str, *, cause: str, actor: str = "")
     at = next((site for site in result.sites if site.site_name == site_name), None)
     if at is None:
         # Its removal was acknowledged, and nothing is known of a user who is gone and removed.
-        return Retried(_("The site has removed this user. Nothing more is owed."), True)
+        return Retried(_("The site has removed this user. Nothing more is owed."), True, result.user_id)
     if at.look == "none":
-        return Retried(
-            _("Nothing was sent: this user does not belong to %(site)s, and was never sent there.") % {"site": at.display_name}, False
-        )
+        told = _("Nothing was sent: this user does not belong to %(site)s, and was never sent there.") % {"site": at.display_name}
+        return Retried(told, False, result.user_id)
     told = status.sentence(status.UserStatus(result.user_id, "", "", at.status, [at]))
     if at.status == "success":
         told = (_("Sent again to %(site)s: in sync.") if at.in_scope else _("Sent again to %(site)s: removed there.")) % {
@@ -42,7 +53,7 @@ def resend_to_site(user_id: str, site_name: str, *, cause: str, actor: str = "")
         }
         if at.error_message:
             told += f" {at.error_message.rstrip('.')}."
-    return Retried(told, at.status == "success")
+    return Retried(told, at.status == "success", result.user_id)
 
 
 def retry_attempt(row: UserSyncLog, *, actor: str = "") -> Retried:

@@ -39,7 +39,7 @@ def pause_site(site: ConnectedSite, *, actor: str = "", reason: str = "") -> Tol
     health.save(update_fields=["paused_at", "paused_by", "pause_reason"])
     site_history.note(site.pk, SiteEvent.Kind.PAUSED, reason=reason, actor=actor)
     told = _("%(site)s is paused: what it is owed waits, and no try is spent, until it is resumed.") % {"site": site}
-    return Told(told if site.is_active else f"{told} {_('It is inactive as well.')}", True)
+    return Told(told if site.is_active else " ".join([told, _("It is inactive as well.")]), True)
 
 
 @fanout.retried_on_deadlock

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from sites.models import ConnectedSite
-from sync import operations, site_control, status
+from sync import operations, retry, site_control, status
 from sync.models import SyncRun
 
 MAY_SYNC = "sync.change_delivery"
@@ -34,7 +34,8 @@ def button(permission: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest) -> HttpResponse:
             if not request.user.has_perm(permission):
-                raise PermissionDenied(f"Your login lacks the permission {permission}. Ask an administrator for it.")
+                told = _("Your login lacks the permission %(permission)s. Ask an administrator for it.")
+                raise PermissionDenied(told % {"permission": permission})
             return view(request)
 
         return guarded
@@ -62,33 +63,20 @@ def sync_all(request: HttpRequest) -> HttpResponse:
 @button(MAY_SYNC)
 def sync_user(request: HttpRequest) -> HttpResponse:
     """Sends one user (`user_id`) again to every active site, or to one (`site` in the address, its name)."""
-    user_id, only = _text(request, "user_id"), request.GET.get("site", "").replace("\x00", "")
-    try:
-        result = operations.sync_user(user_id, cause=CAUSE, actor=request.user.get_username(), site_names=[only] if only else ())
-    except (operations.UnknownUser, operations.UnknownSite) as unknown:
-        return said(request, str(unknown), good=False)
-    text, good = (_at_site(result, only)) if only else (result.message, result.success)
-    if not good and not only:
-        text = status.sentence(status.of_user(result.user_id))
-    if not by_htmx(request) or "in_place" not in request.POST:
+    only, actor = request.GET.get("site", "").replace("\x00", ""), request.user.get_username()
+    if only:
+        sent = retry.resend_to_site(_text(request, "user_id"), only, cause=CAUSE, actor=actor)
+    else:
+        sent = retry.resend_everywhere(_text(request, "user_id"), cause=CAUSE, actor=actor)
+    text, good = sent.message, sent.as_asked
+    if not sent.user_id or not by_htmx(request) or "in_place" not in request.POST:
         return said(request, text, good=good)
     sites = list(ConnectedSite.objects.filter(is_active=True))
     shown = set(_text(request, "columns").split())
     columns = [site for site in sites if not shown or str(site.pk) in shown]
-    row = status.row(result.user_id, columns, summarised=len(columns) < len(sites))
+    row = status.row(sent.user_id, columns, summarised=len(columns) < len(sites))
     context = {"row": row, "columns": columns, "may_sync": True, "said": text, "good": good, "oob": True}
     return refreshed(HttpResponse(render_to_string("dashboard/synced_user.html", context, request)))
-
-
-def _at_site(result: operations.UserSyncResult, name: str) -> tuple[str, bool]:
-    """What came of one user at one site, in a sentence, and whether it is what was asked for."""
-    at = next((site for site in result.sites if site.site_name == name), None)
-    if at is None or at.look == "none":
-        return _("Nothing was sent: this user does not belong to this site, and was never sent to it."), False
-    if at.status == "success":
-        told = {"site": at.display_name, "status": at.label}
-        return _("Sent to %(site)s: %(status)s.") % told, True
-    return " ".join([f"{at.display_name}: {at.label}.", *at.details]), False
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -66,7 +66,7 @@ class UserProfileAdmin(RoleAction, ImportPages, ExportPages):
     search_fields = ["email", "full_name", "user_id"]
     search_help_text = gettext_lazy("Email, name or id")
     ordering = ["-id"]
-    list_per_page = 50
+    list_per_page = 25
     show_full_result_count = False
     actions: Sequence[str] = ["change_role", "deactivate_selected", "activate_selected", "delete_selected"]
     readonly_fields = ["user_id", "created_at", "updated_at"]

@@ -181,7 +181,8 @@ def _change(user_id: str, payload: UserChange) -> UserProfile:
     changed = saving.apply(user, payload, FIELDS)
     if not changed:
         return user
-    _check(user)
+    # What is wrong in another field, by SQL, must not keep anybody from deactivating the user.
+    _check(user, changed)
     return _save(user, update_fields=changed)
 
 
@@ -196,8 +197,8 @@ def _check_role(role: str) -> None:
         raise saving.Invalid(f"role: There is no role {role!r}. Give one of: {', '.join(settings.SYNC_ROLES)}.")
 
 
-def _check(user: UserProfile) -> None:
-    saving.check(user)
+def _check(user: UserProfile, changed: list[str] | None = None) -> None:
+    saving.check(user, changed)
     others = UserProfile.objects.exclude(pk=user.pk) if user.pk else UserProfile.objects.all()
     if others.with_email(user.email).exists():
         raise _email_taken(user)

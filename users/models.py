@@ -1,13 +1,17 @@
 """The directory: one row per user."""
 
-from typing import Self
+from collections.abc import Collection
+from typing import Any, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from users import plain_text
 from users.identifiers import new_user_id
 from users.uploads import UserImport, UserImportRow
 
@@ -15,7 +19,7 @@ __all__ = ["UserImport", "UserImportRow", "UserProfile", "UserQuerySet", "defaul
 
 valid_user_id = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z",
-    "Use letters, digits, - and _ (at most 100 characters), for example user_123; leave it empty to have one made.",
+    _("Use letters, digits, - and _ (at most 100 characters), for example user_123; leave it empty to have one made."),
 )
 
 
@@ -46,7 +50,7 @@ class UserProfile(models.Model):
         default=new_user_id,
         db_default=models.Func(function="new_user_id"),
         validators=[valid_user_id],
-        help_text="The id that sites know this user by. It never changes.",
+        help_text=_("The id that sites know this user by. It never changes."),
     )
     email = models.EmailField(max_length=254)
     full_name = models.CharField(max_length=200)
@@ -66,7 +70,7 @@ class UserProfile(models.Model):
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_profiles_email_unique",
-                violation_error_message="A user with this email already exists.",
+                violation_error_message=_("A user with this email already exists."),
             ),
             models.CheckConstraint(condition=models.Q(email__regex=r"^[^@\s]+@[^@\s]+$"), name="user_profiles_email_has_at"),
             models.CheckConstraint(condition=~models.Q(user_id=""), name="user_profiles_user_id_not_empty"),
@@ -74,3 +78,17 @@ class UserProfile(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Refuses characters that nobody sees too: what form and API share. Kept here, a field's validator would be a migration."""
+        errors: dict[str, list[Any]] = {}
+        try:
+            super().clean_fields(exclude=exclude)
+        except ValidationError as error:
+            errors = error.error_dict
+        for name in ("email", "full_name", "role"):
+            told = plain_text.fault(getattr(self, name)) if name not in (exclude or ()) else ""
+            if told:
+                errors[name] = [ValidationError(told, code="unseen")]
+        if errors:
+            raise ValidationError(errors)

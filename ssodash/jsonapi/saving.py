@@ -1,5 +1,6 @@
 """Check and save a model's row for the API: what the admin refuses, the API refuses too, in the same words."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -33,10 +34,11 @@ def apply(row: models.Model, given: BaseModel, fields: list[str]) -> list[str]:
     return changed
 
 
-def check(row: models.Model) -> None:
-    """Runs the model's validators but for uniqueness. Raises Invalid naming the first wrong field."""
+def check(row: models.Model, only: Collection[str] | None = None) -> None:
+    """Runs the model's validators but for uniqueness, `only` those of these fields. Raises Invalid naming the first wrong field."""
+    others = [field.name for field in row._meta.fields if only is not None and field.name not in only]
     try:
-        row.full_clean(validate_unique=False, validate_constraints=False)
+        row.full_clean(exclude=others, validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         raise Invalid(_sentence(error)) from None
 

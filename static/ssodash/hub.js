@@ -38,9 +38,11 @@
     // Details of a cell, on hover and focus, in a place where no scrolling box cuts them off.
     let tip = null;
     let shownFor = null;
+    let kept = false; // asked for by a click or a tap, so it stays until the person goes elsewhere
     const hide = () => {
         if (tip) tip.hidePopover();
         shownFor = null;
+        kept = false;
     };
     const show = (cell) => {
         const details = cell.querySelector(".hub-details");
@@ -55,7 +57,8 @@
         tip.replaceChildren(...[...details.children].map((line) => line.cloneNode(true)));
         tip.showPopover();
         const at = cell.getBoundingClientRect();
-        const left = Math.min(at.left, innerWidth - tip.offsetWidth - 12);
+        tip.style.left = "12px"; // as wide as the screen allows, not as the place of the cell before
+        const left = Math.min(at.left, document.documentElement.clientWidth - tip.offsetWidth - 12);
         const below = at.bottom + 6;
         tip.style.left = `${Math.max(12, left)}px`;
         tip.style.top = `${below + tip.offsetHeight > innerHeight - 8 ? at.top - tip.offsetHeight - 6 : below}px`;
@@ -65,17 +68,27 @@
         const box = event.target instanceof Element ? event.target.closest(".hub-cell-box, .hub-cell") : null;
         return box && (box.matches(".hub-cell") ? box : box.querySelector(".hub-cell"));
     };
+    const shownCell = () => shownFor && document.getElementById(shownFor);
     document.addEventListener("mouseover", (event) => {
+        if (kept) return;
         const cell = cellOf(event);
         if (cell) show(cell);
         else if (!(event.target instanceof Element) || !event.target.closest(".hub-tip")) hide();
     });
     document.addEventListener("focusin", (event) => (cellOf(event) ? show(cellOf(event)) : hide()));
     document.addEventListener("focusout", hide);
+    document.addEventListener("click", (event) => {
+        const place = event.target instanceof Element && !event.target.closest("a, button") && event.target.closest("td[data-site]");
+        const cell = place && place.querySelector(".hub-cell");
+        hide();
+        if (!cell) return;
+        show(cell);
+        kept = Boolean(shownFor);
+    });
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-    document.addEventListener("scroll", hide, { capture: true, passive: true });
+    document.addEventListener("scroll", () => (kept && shownCell() ? show(shownCell()) : hide()), { capture: true, passive: true });
     document.addEventListener("htmx:afterSettle", () => {
-        const cell = shownFor && document.getElementById(shownFor);
+        const cell = shownCell();
         if (cell) show(cell);
         else if (shownFor) hide();
     });

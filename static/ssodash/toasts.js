@@ -19,10 +19,45 @@
         return list;
     };
 
+    // They cover nothing: on a wide screen they stand in the sidebar, where the menu gives way, else below the page, which ends above them.
+    const WIDE = matchMedia("(min-width: 1280px)");
+    const place = () => {
+        const list = document.querySelector(".hub-messages");
+        if (!list) return;
+        const sidebar = document.getElementById("nav-sidebar");
+        const beside = WIDE.matches && sidebar !== null && sidebar.checkVisibility();
+        let home = document.querySelector(".hub-toasts");
+        if (beside && !home) {
+            home = document.createElement("div");
+            home.className = "hub-toasts";
+            home.setAttribute("role", "region");
+            home.setAttribute("aria-label", words().messages);
+            sidebar.append(home);
+        }
+        if (beside && list.parentElement !== home) home.append(list);
+        if (!beside && home) {
+            document.getElementById("content").before(list);
+            home.remove();
+        }
+        const height = `${list.offsetHeight}px`;
+        document.documentElement.style.setProperty("--hub-toasts-beside", beside ? height : "0px");
+        document.documentElement.style.setProperty("--hub-toasts-below", beside ? "0px" : height);
+    };
+    const uncover = () => {
+        const held = document.activeElement;
+        const list = document.querySelector(".hub-messages");
+        if (held === document.body || list.closest(".hub-toasts") || list.contains(held)) return;
+        if (held.getBoundingClientRect().bottom > list.getBoundingClientRect().top) held.scrollIntoView({ block: "nearest" });
+    };
+    const remove = (toast) => {
+        toast.remove();
+        place();
+    };
+
     const dismiss = (toast) => {
         const next = toast.nextElementSibling || toast.previousElementSibling;
         const held = toast.contains(document.activeElement);
-        toast.remove();
+        remove(toast);
         if (held) (next ? next.querySelector("button") : document.getElementById("content")).focus();
     };
 
@@ -43,7 +78,7 @@
         const list = document.querySelector(".hub-messages");
         if (!list || document.hidden || list.matches(":hover, :focus-within")) return;
         for (const toast of [...list.children]) {
-            if (toast.secondsLeft !== undefined && (toast.secondsLeft -= 1) <= 0) toast.remove();
+            if (toast.secondsLeft !== undefined && (toast.secondsLeft -= 1) <= 0) remove(toast);
         }
     }, 1000);
 
@@ -56,6 +91,10 @@
     document.addEventListener("DOMContentLoaded", () => {
         const toasts = [...document.querySelectorAll(".hub-messages > li")];
         toasts.forEach(complete);
+        place();
+        new ResizeObserver(place).observe(document.documentElement);
+        const sidebar = document.getElementById("nav-sidebar");
+        if (sidebar) new ResizeObserver(place).observe(sidebar);
         const said = toasts.map((toast) => textOf(toast.querySelector(".hub-alert"))).join(" ");
         if (said) setTimeout(() => { document.getElementById("hub-announcer").textContent = said; }, 500);
     });
@@ -75,5 +114,7 @@
         toast.append(alert);
         list.append(toast);
         complete(toast);
+        place();
+        uncover();
     });
 })();

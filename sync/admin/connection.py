@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from sites.models import ConnectedSite
 from sync import connection_test, views
+from users import history
 
 
 class ConnectionTestMixin:
@@ -33,7 +34,8 @@ class ConnectionTestMixin:
             raise PermissionDenied(_("Your login may not change sites, so it may not test them."))
         context: dict[str, Any] = {"site": site}
         if request.method == "POST":
-            context["test"] = connection_test.try_connection(site)
+            context["test"] = test = connection_test.try_connection(site)
+            connection_test.remember(site, test, history.login(request))
             if views.by_htmx(request):
                 return TemplateResponse(request, "admin/sync/connection_result.html", context)
         title = _("Test the connection to %(site)s") % {"site": site}

@@ -4,14 +4,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from sync import operations, status, views
-from sync.admin.filters import SiteFilter
+from sync.admin import delivery as delivery_page
+from sync.admin.filters import DeliveryFilter, SiteFilter
 from sync.admin.shared import ReadOnlyAdmin, status_badge
 from sync.models import Delivery
 from users.models import UserProfile
@@ -30,21 +31,12 @@ UNSEEN = gettext_lazy("An inactive site is sent nothing. What it is owed waits u
 class DeliveryAdmin(ReadOnlyAdmin):
     nothing_yet = gettext_lazy("A delivery is one user at one site. There is none yet: add a user and connect a site.")
     list_display = ["shown_user", "shown_site", "shown_wanted", "shown_status", "tries", "shown_next", "shown_synced", "shown_why"]
-    list_filter = [SiteFilter, "status", "wanted_action"]
+    list_filter = [SiteFilter, DeliveryFilter, "wanted_action"]
     list_select_related = ["site"]
     search_fields = ["user_id"]
     search_help_text = gettext_lazy("Search by email, name or user id")
     actions = ["resend_selected"]
     ordering = ["-id"]
-    fieldsets = [
-        (None, {"fields": ["shown_user", "user_id", "shown_site", "shown_status", "shown_why", "tries", "shown_next", "last_synced_at"]}),
-        (gettext_lazy("Wanted"), {"fields": ["wanted_action", "wanted_version", "wanted_generation", "shown_cause", "actor", "run_id"]}),
-        (
-            gettext_lazy("Last attempted"),
-            {"fields": ["attempted_action", "attempted_version", "attempted_generation", "attempted_email", "last_error", "lease_until"]},
-        ),
-        (gettext_lazy("Acknowledged"), {"fields": ["acked_action", "acked_version", "acked_generation", "acked_email", "remote_id"]}),
-    ]
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(views.MAY_SYNC)
@@ -55,8 +47,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
         resent = operations.resend_pairs(pairs, cause=views.CAUSE, actor=request.user.get_username())
         messages.add_message(request, messages.SUCCESS if resent.all_delivered else messages.WARNING, resent.message)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
-        return [field for _name, options in self.fieldsets for field in options["fields"]]
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return delivery_page.show(self, request, object_id)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str) -> tuple[QuerySet[Delivery], bool]:
         text = search_term.replace("\x00", "").strip()
@@ -69,12 +61,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
         changelist = super().get_changelist_instance(request)
         _look_up(list(changelist.result_list))
         return changelist
-
-    def get_object(self, *args: Any, **kwargs: Any) -> Any:
-        found = super().get_object(*args, **kwargs)
-        if found is not None:
-            _look_up([found])
-        return found
 
     @display(description=gettext_lazy("User"))
     def shown_user(self, delivery: Delivery) -> str:
@@ -98,7 +84,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @display(description=gettext_lazy("Next try"))
     def shown_next(self, delivery: Delivery) -> str:
         at = _seen(delivery).at
-        if at is None:
+        if at is None or not at.site_active:
             return _("When the site is active") if delivery.status == "pending" else "–"
         if at.is_paused:
             return _("When the site is resumed")

@@ -25,8 +25,13 @@ class SiteFilter(admin.SimpleListFilter):
         return list(site_choices())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(site_id=int(self.value() or 0)) if self.keeps_unknown else queryset
+
+    @property
+    def keeps_unknown(self) -> bool:
+        """Whether it filters by what is not among its choices: the log still has the attempts of a site that is gone."""
         value = self.value() or ""
-        return queryset.filter(site_id=int(value)) if value.isascii() and value.isdigit() and len(value) < 19 else queryset
+        return value.isascii() and value.isdigit() and len(value) < 19
 
 
 class ResultFilter(admin.SimpleListFilter):
@@ -66,6 +71,19 @@ class CauseFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(cause=self.value()) if self.value() in status.CAUSES else queryset
+
+
+class DeliveryFilter(admin.SimpleListFilter):
+    """Deliveries by status: the one that every screen shows, which may be ahead of the one that is written down."""
+
+    title = gettext_lazy("status")
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(state, status.LABELS[state]) for state in status.STATES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return standing.deliveries_that_are(queryset, str(self.value())) if self.value() in status.STATES else queryset
 
 
 class StandingFilter(admin.SimpleListFilter):

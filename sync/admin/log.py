@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
@@ -23,6 +24,8 @@ from sync.admin.shared import ReadOnlyAdmin, moment, status_badge
 from sync.models import Action, UserSyncLog
 
 FOUND_USERS = 100
+FIRST_WORDS = 80
+"""Characters of an error that the list shows; the attempt's own page has all of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class UserSyncLogAdmin(FilterBar, ReadOnlyAdmin):
     nothing_yet = gettext_lazy(
         "Every try to send a user to a site is a row here. Nothing was sent yet: add a user and a site, or press Sync All Users."
     )
-    list_display = ["shown_time", "shown_email", "site_name", "shown_type", "shown_result", "shown_answer", "shown_cause", "shown_actor"]
+    list_display = ["shown_time", "shown_email", "shown_site", "shown_type", "shown_result", "shown_answer", "shown_cause", "shown_actor"]
     list_filter = [SiteFilter, ResultFilter, PeriodFilter, CauseFilter, TypeFilter]
     search_fields = ["user_id"]
     search_help_text = gettext_lazy("Email, name, user id or message id")
@@ -120,6 +123,19 @@ class UserSyncLogAdmin(FilterBar, ReadOnlyAdmin):
     def shown_email(self, row: UserSyncLog) -> str:
         return row.email or row.user_id
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        # The filter has read all sites already.
+        names = {int(key): name for spec in changelist.filter_specs if isinstance(spec, SiteFilter) for key, name in spec.lookup_choices}
+        for row in changelist.result_list:
+            row.site_shown = names.get(row.site_id, row.site_name)
+        return changelist
+
+    @display(description=gettext_lazy("Site"))
+    def shown_site(self, row: UserSyncLog) -> str:
+        """As every other page names it; a site that is gone has the name that the log keeps."""
+        return str(getattr(row, "site_shown", row.site_name))
+
     @display(description=gettext_lazy("Type"))
     def shown_type(self, row: UserSyncLog) -> str:
         return str(dict(Action.choices).get(row.type, row.type))
@@ -130,8 +146,12 @@ class UserSyncLogAdmin(FilterBar, ReadOnlyAdmin):
 
     @display(description=gettext_lazy("Answer"))
     def shown_answer(self, row: UserSyncLog) -> str:
-        parts = [f"HTTP {row.http_code}" if row.http_code else "", f"{row.duration_ms:,} ms" if row.duration_ms is not None else ""]
-        return ", ".join(filter(None, parts)) or _("none")
+        told = " ".join(row.error.split()) if row.status != UserSyncLog.Result.SUCCESS else ""
+        code = f"HTTP {row.http_code}" if row.http_code else ""
+        took = f"{status.number(row.duration_ms)} ms" if row.duration_ms is not None else ""
+        # Most errors begin with the code, or with what came in its place.
+        said = [Truncator(told).chars(FIRST_WORDS), took] if told else [code, took]
+        return ", ".join(filter(None, said)) or _("none")
 
     @display(description=gettext_lazy("Who"))
     def shown_actor(self, row: UserSyncLog) -> str:

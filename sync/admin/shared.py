@@ -11,10 +11,11 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
+from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from sites.models import ConnectedSite
+from ssodash.wrong_filters import ToldFilters
 from sync import status
 
 COUNTED = 10_000
@@ -28,19 +29,19 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return int(self.object_list.order_by()[:COUNTED].count())  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(ToldFilters):
     """Rows that the hub writes: to be looked at, never added, changed or deleted by hand."""
 
     nothing_yet: str | Promise = ""
     """What the list says while it has no row at all."""
     paginator = BoundedPaginator
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = 25
     list_disable_select_all = True
     # Only what is on the page can be selected; a column of sorting arrows would invite to sort millions of rows.
     sortable_by = ()
 
-    @display(description="Cause")
+    @display(description=gettext_lazy("Cause"))
     def shown_cause(self, row: Any) -> str:
         return status.cause(row.cause)
 

@@ -12,16 +12,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from sync import operations, signals, status, views
 from sync.admin.activation import ActivationMixin
 from sync.admin.filters import StandingFilter
+from sync.admin.live_user import LiveUserMixin
 from sync.admin.shared import BoundedPaginator, status_badge
 from sync.context import origin
 from sync.status import consequences, role_effects, standing
-from sync.status.why import why
 from users.admin import Changed, UserProfileAdmin
 from users.models import UserProfile
 from users.roles import Mix
@@ -35,7 +35,7 @@ admin.site.unregister(UserProfile)
 
 
 @admin.register(UserProfile)
-class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
+class SyncedUserAdmin(LiveUserMixin, ActivationMixin, UserProfileAdmin):
     list_display = ["email", "full_name", "role", "shown_active", "shown_status"]
     list_filter = [*UserProfileAdmin.list_filter, StandingFilter]
     actions = ["sync_selected", *UserProfileAdmin.actions]
@@ -48,7 +48,7 @@ class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        states = status.of_users([user.user_id for user in changelist.result_list])
+        states = status.of_list([user.user_id for user in changelist.result_list])
         for user in changelist.result_list:
             user.sync_state = states.get(user.user_id)
         return changelist
@@ -76,15 +76,15 @@ class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
             said.append(text % {"sites": status.listed(compared)})
         return said
 
-    @display(description=_lazy("Sites"))
+    @display(description=gettext_lazy("Sites"))
     def shown_status(self, user: UserProfile) -> SafeString:
         state: status.UserStatus | None = getattr(user, "sync_state", None)
         if state is None:
-            return status_badge("none", "remove", "No active site")
+            return status_badge("none", "remove", _("No active site"))
         look, symbol, text = status.in_short(state)
         return status_badge(look, symbol, text, status.sentence(state))
 
-    @admin.action(permissions=["sync"], description=_lazy("Sync selected users to all sites"))
+    @admin.action(permissions=["sync"], description=gettext_lazy("Sync selected users to all sites"))
     def sync_selected(self, request: HttpRequest, queryset: QuerySet[UserProfile]) -> None:
         user_ids = list(queryset.values_list("user_id", flat=True))
         started = operations.sync_users(user_ids, cause=views.CAUSE, actor=request.user.get_username())
@@ -110,7 +110,7 @@ class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
         states = status.of_users(changed.user_ids)
         unsettled = [state for state in states.values() if state.status != "success"]
         if not unsettled:
-            messages.success(request, _("The sites have heard of it.") if states else _("No site is concerned."))
+            messages.success(request, _("Every site concerned has accepted it.") if states else _("No site is concerned."))
             return
         names = status.listed([state.email or state.user_id for state in unsettled])
         text = _("Not yet everywhere: %(names)s.") % {"names": names}
@@ -140,12 +140,8 @@ class SyncedUserAdmin(ActivationMixin, UserProfileAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         user: UserProfile | None = kwargs.get("obj")
         if user is not None:
-            context["whys"] = why(user, status.of_user(user.user_id))
+            context |= self.live_context(request, user)
             context["may_change"] = self.has_change_permission(request, user)
-            context["sees_sites"] = request.user.has_perm("sites.view_connectedsite")
-            context["attempts"] = status.last_attempts(user_id=user.user_id)
-            context["may_sync"] = self.has_sync_permission(request)
-            context["sees_log"] = request.user.has_perm("sync.view_usersynclog")
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -159,12 +155,12 @@ def _tell_on_commit(request: HttpRequest, user_id: str, heard: bool) -> None:
 def tell(request: HttpRequest, user_id: str, heard: bool, ends: float) -> None:
     """Adds what came of a save at the sites to its answer."""
     if not heard:
-        messages.info(request, "Nothing that sites hear of changed, so nothing was sent.")
+        messages.info(request, _("Nothing that sites hear of changed, so nothing was sent."))
         return
     operations.await_answers([user_id], ends=ends)
     state = status.of_user(user_id)
     if state is None and not UserProfile.objects.filter(user_id=user_id).exists():
-        messages.info(request, "Every site that had this user has removed it, or none had it.")
+        messages.info(request, _("Every site that had this user has removed it, or none had it."))
         return
     settled = state is None or state.status == "success"
     messages.add_message(

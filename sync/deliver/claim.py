@@ -83,8 +83,9 @@ with slot as (
         lease_token = md5(%(salt)s || d.id)::uuid,
         lease_started_at = clock_timestamp(),
         lease_until = clock_timestamp() + make_interval(secs => r.timeout + %(grace)s),
-        lease_cause = case when d.tries = 0 then d.cause else 'retry' end,
-        lease_actor = d.actor,
+        -- A probe is the hub's own doing, whoever it was that changed the user.
+        lease_cause = case when r.probe then 'probe' when d.tries = 0 then d.cause else 'retry' end,
+        lease_actor = case when r.probe then '' else d.actor end,
         lease_run_id = d.run_id,
         lease_leads = r.leads,
         attempted_action = r.action,

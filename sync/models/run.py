@@ -51,7 +51,8 @@ class SyncRun(models.Model):
         indexes = [models.Index(fields=["state"], condition=models.Q(state__in=["queued", "running"]), name="user_sync_run_open")]
 
     def __str__(self) -> str:
-        return f"run {self.public_id}: {self.state}"
+        began = timezone.localtime(self.started_at or self.created_at)
+        return str(_("Run of %(when)s") % {"when": f"{began:%Y-%m-%d %H:%M:%S}"})
 
 
 class RunSite(models.Model):

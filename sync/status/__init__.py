@@ -5,8 +5,8 @@ from sync.status.directory import COLUMNS, PAGE_SIZE, Page, Row, is_empty, page,
 from sync.status.history import EventLine, site_events
 from sync.status.matching import STATES, Filters, find, sites_with
 from sync.status.overview import Counts, SiteOverview, by_urgency, counts_by_site, site_overview, sites_overview, totals
-from sync.status.pairs import LABELS, SiteStatus, UserStatus, in_short, of_pairs, of_user, of_users, sentence, worst
-from sync.status.progress import NO_WORKER, RunProgress, current_run, no_worker, progress, worker_alive
+from sync.status.pairs import LABELS, SiteStatus, UserStatus, in_short, of_list, of_pairs, of_user, of_users, sentence, worst
+from sync.status.progress import NO_WORKER, RunProgress, current_run, no_worker, progress, still_owes, worker_alive
 from sync.status.times import time_element
 from sync.status.traffic import Spark, Traffic, traffic
 from sync.status.waits import NAMED, Wait, wait_of, waits, who_waits
@@ -48,6 +48,7 @@ __all__ = [
     "no_worker",
     "number",
     "look_of",
+    "of_list",
     "of_pairs",
     "of_user",
     "of_users",
@@ -59,6 +60,7 @@ __all__ = [
     "site_overview",
     "sites_overview",
     "sites_with",
+    "still_owes",
     "time_element",
     "totals",
     "traffic",

@@ -205,7 +205,7 @@ def what_next(row: UserSyncLog, site: ConnectedSite | None, delivery: Delivery |
         return _("Nothing: %(site)s is no longer connected.") % names
     if delivery is None:
         return _("Nothing: nothing is owed to %(site)s about this user any more.") % names
-    if at is None:
+    if at is None or not at.site_active:
         return _("Nothing until %(site)s is active again. Then it is sent what it is owed.") % names
     if at.status == "in_progress":
         return _("It is being sent again right now.")

@@ -1,5 +1,6 @@
 """Attempts in words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -40,8 +41,13 @@ def last_attempts(*, user_id: str | None = None, site_id: int | None = None, lim
         rows = rows.filter(user_id=user_id)
     if site_id is not None:
         rows = rows.filter(site_id=site_id)
+    return lines(rows[:limit])
+
+
+def lines(rows: Iterable[UserSyncLog]) -> list[AttemptLine]:
+    """These attempts, in this order, as a list shows them."""
     names = dict(Action.choices)
-    return [AttemptLine(row, words.ago(row.completed_at), str(names.get(row.type, row.type)), *look_of(row)) for row in rows[:limit]]
+    return [AttemptLine(row, words.ago(row.completed_at), str(names.get(row.type, row.type)), *look_of(row)) for row in rows]
 
 
 def look_of(row: UserSyncLog) -> tuple[str, str, str]:

@@ -15,7 +15,8 @@ from users.models import UserProfile
 
 PAGE_SIZE = 50
 WIDE, WIDE_PAGE_SIZE = 8, 25
-"""With more than so many columns a page has fewer lines: what a browser lays out, and a screen reader walks, are cells."""
+"""With more than so many sites a page has fewer lines: what is looked up is users times sites, and what a browser lays out, and a screen
+reader walks, are cells."""
 COLUMNS = 12
 """Sites that are shown side by side. The others are a page of columns further."""
 GONE_SHOWN = 20
@@ -107,11 +108,18 @@ def page(
 ) -> Page:
     """The newest users first, `size` of them: those older than the key `after`, or newer than `before`. In three queries; in four where
     users must be walked for their status. `sites`: how many active ones there are, if not all have a column."""
-    size = size or (PAGE_SIZE if len(columns) <= WIDE else WIDE_PAGE_SIZE)
+    size = size or (PAGE_SIZE if max(sites or 0, len(columns)) <= WIDE else WIDE_PAGE_SIZE)
     taken = _taken(filters, after, before, size)
     gone = _gone() if after is None and before is None and not filters else []
-    states = pairs.of_users([*(person.user_id for person in taken.people), *gone])
     summarised = (sites or 0) > len(columns)
+    user_ids = [*(person.user_id for person in taken.people), *gone]
+    if summarised:
+        shown = {site.pk for site in columns}
+        # Of the others only some are read; asked at some of the sites only, whether a user matches shows at all of those.
+        asked = filters.site_ids if filters.status and len(filters.sites) < (sites or 0) else []
+        states = pairs.of_list(user_ids, shown.union(asked))
+    else:
+        states = pairs.of_users(user_ids)
     people = [person for person in taken.people if filters.matches(states.get(person.user_id))]
     return Page(
         columns=list(columns),

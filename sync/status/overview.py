@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from sites.models import ConnectedSite
 from sync.models import SiteHealth
@@ -76,6 +76,8 @@ class SiteOverview:
     next_attempt_at: datetime | None = None
     wait: Wait | None = None
     """Why the hub waits with the whole site; of an inactive one, why it would."""
+    access: str = ""
+    """That access may remain at the site, where removals failed."""
 
     @property
     def label(self) -> str:
@@ -111,7 +113,7 @@ class SiteOverview:
             told.append(_("%(users)s.") % {"users": words.count(self.counts.open, "user waits", "users wait")})
         else:
             told.append(_("Nothing is owed to it now: the next change for it is the probe."))
-        return " ".join(told)
+        return " ".join(filter(None, [*told, self.access]))
 
     @property
     def is_compared(self) -> bool:
@@ -162,15 +164,30 @@ def counts_by_site(site_id: int | None = None) -> dict[int, Counts]:
         return {key: Counts(*numbers) for key, *numbers in cursor.fetchall()}
 
 
+LOOKED_AT = 10_000
+"""Failed deliveries that are looked through for removals, over all sites together."""
+
 FAILED = """
-select s.id, coalesce(u.email, f.attempted_email, f.user_id), f.last_error
+select s.id, coalesce(u.email, f.attempted_email, f.user_id), f.last_error, f.removals
 from unnest(%s::bigint[]) s (id)
 cross join lateral (
-    select user_id, attempted_email, last_error from user_sync_delivery d where d.site_id = s.id and d.status = 'failed'
-    order by d.user_id limit 1
+    select user_id, attempted_email, last_error, count(*) filter (where wanted_action = 'delete') over () as removals
+    from (
+        select user_id, attempted_email, last_error, wanted_action from user_sync_delivery d
+        where d.site_id = s.id and d.status = 'failed' order by d.user_id limit %s
+    ) looked
+    order by wanted_action = 'delete' desc, user_id limit 1
 ) f
 left join user_profiles u on u.user_id = f.user_id
 """
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Of those who failed at a site: one of them and why, a removal if there is one, and that removals are among them."""
+
+    example: str = ""
+    access: str = ""
 
 
 def sites_overview() -> list[SiteOverview]:
@@ -178,10 +195,10 @@ def sites_overview() -> list[SiteOverview]:
     # A table before the function that counts: where neither is there, "relation … does not exist" is what has a remedy.
     health = {row.site_id: row for row in SiteHealth.objects.all()}
     counts = counts_by_site()
-    examples = _examples(counts)
+    failures = _failures(counts)
     now = timezone.now()
     return [
-        _overview(site, counts.get(site.pk, Counts()), health.get(site.pk), examples.get(site.pk, ""), now)
+        _overview(site, counts.get(site.pk, Counts()), health.get(site.pk), failures.get(site.pk, Failures()), now)
         for site in ConnectedSite.objects.all()
     ]
 
@@ -190,33 +207,50 @@ def site_overview(site: ConnectedSite) -> SiteOverview:
     """One site with its health and counts, in two queries, or three where it fails."""
     health = SiteHealth.objects.filter(pk=site.pk).first()
     counts = counts_by_site(site.pk)
-    return _overview(site, counts.get(site.pk, Counts()), health, _examples(counts).get(site.pk, ""), timezone.now())
+    return _overview(site, counts.get(site.pk, Counts()), health, _failures(counts).get(site.pk, Failures()), timezone.now())
 
 
-def _examples(counts: dict[int, Counts]) -> dict[int, str]:
-    """One user who failed, and why, at each site where some did."""
+def _failures(counts: dict[int, Counts]) -> dict[int, Failures]:
+    """What there is to say of those who failed, at each site where some did."""
     failing = [site_id for site_id, numbers in counts.items() if numbers.failed]
     if not failing:
         return {}
+    at_each = LOOKED_AT // len(failing) + 1
     with connection.cursor() as cursor:
-        cursor.execute(FAILED, [failing])
-        return {site_id: f"{who}: {error.rstrip('.')}." for site_id, who, error in cursor.fetchall()}
+        cursor.execute(FAILED, [failing, at_each])
+        return {
+            site_id: Failures(f"{who}: {error.rstrip('.')}.", _access(removals, is_all=counts[site_id].failed <= at_each))
+            for site_id, who, error, removals in cursor.fetchall()
+        }
 
 
-def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, example: str, now: datetime) -> SiteOverview:
+def _access(removals: int, *, is_all: bool) -> str:
+    if not removals:
+        return ""
+    if not is_all:
+        return _("Removals are among what failed: access may remain at this site.")
+    said = ngettext(
+        "%(count)s removal failed: access may remain at this site.", "%(count)s removals failed: access may remain at this site.", removals
+    )
+    return said % {"count": words.number(removals)}
+
+
+def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, failures: Failures, now: datetime) -> SiteOverview:
     wait = wait_of(health, now)
     if not site.is_active:
         told = [_("Receives nothing. Activate it, and it catches up.")]
         told += [wait.sentence] if wait and wait.kind == "paused" else []
         return SiteOverview(site, counts, health, "inactive", " ".join(told), wait=wait)
     if wait:
-        return SiteOverview(site, counts, health, wait.kind, _waiting(wait, counts), wait.until, wait)
+        return SiteOverview(site, counts, health, wait.kind, _waiting(wait, counts, health, failures), wait.until, wait, failures.access)
     numbers = {"failed": words.number(counts.failed), "pending": words.number(counts.open), "total": words.number(counts.total)}
     if counts.failed:
         told = [
             (_("%(failed)s of %(total)s failed, %(pending)s pending.") if counts.open else _("%(failed)s of %(total)s failed.")) % numbers
         ]
-        return SiteOverview(site, counts, health, "failing", " ".join(filter(None, [*told, example])))
+        return SiteOverview(
+            site, counts, health, "failing", " ".join(filter(None, [*told, failures.access, failures.example])), access=failures.access
+        )
     if counts.open:
         told = [_("%(pending)s of %(total)s pending.") % numbers]
         failing = bool(health and health.failures_in_row and health.last_error)
@@ -228,14 +262,16 @@ def _overview(site: ConnectedSite, counts: Counts, health: SiteHealth | None, ex
     return SiteOverview(site, counts, health, "ok", _("All %(users)s.") % {"users": words.count(counts.total, "user")})
 
 
-def _waiting(wait: Wait, counts: Counts) -> str:
+def _waiting(wait: Wait, counts: Counts, health: SiteHealth | None, failures: Failures) -> str:
     said = [wait.sentence]
     if wait.kind == "paused":
         waiting = _("%(users)s.") % {"users": words.count(counts.open, "user waits", "users wait")}
         said.append(waiting if counts.open else _("Nothing waits yet."))
+        if health and health.last_error and (health.failures_in_row or health.quarantined_at):
+            said.append(_("Last error: %(error)s.") % {"error": health.last_error.rstrip(".")})
     elif wait.kind == "quarantined" and not counts.open:
         said.append(_("Nothing is owed to it now: the next change for it is the probe."))
-    return " ".join(said)
+    return " ".join(filter(None, [*said, failures.access]))
 
 
 def by_urgency(overviews: Sequence[SiteOverview]) -> list[SiteOverview]:

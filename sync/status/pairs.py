@@ -1,6 +1,7 @@
 """Where users stand at sites."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sync.models import SiteHealth
-from sync.status import words
+from sync.status import queries, words
 from sync.status.waits import Wait, wait_of
 
 LABELS: dict[str, str | Promise] = {
@@ -31,6 +32,8 @@ SYMBOLS = {
     "none": "remove",
 }
 WORST = ("failed", "pending", "in_progress", "success")
+TOLD = 4
+"""Sites that are told one by one, of those that are not in sync."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class SiteStatus:
     """Why the hub waits with the whole site, where this user is pending."""
     last_error: str = ""
     """What the last try came to. `error_message` is why the user is not in sync now, which may be the site's pause."""
+    site_active: bool = True
+    """Removals that are owed about users who are gone are shown at inactive sites too."""
 
     @property
     def label(self) -> str:
@@ -83,7 +88,7 @@ class SiteStatus:
     @property
     def next_words(self) -> str:
         """When it is tried again, if it waits."""
-        return words.until(self.next_attempt_at) if self.status == "pending" else ""
+        return words.until(self.next_attempt_at) if self.status == "pending" and self.site_active else ""
 
     @property
     def is_paused(self) -> bool:
@@ -96,7 +101,9 @@ class SiteStatus:
         said = [f"{self.error_message.rstrip('.')}."] if self.error_message else []
         if self.last_error and self.last_error != self.error_message:
             said.append(_("Before: %(error)s.") % {"error": self.last_error.rstrip(".")})
-        if self.is_paused:
+        if self.status == "pending" and not self.site_active:
+            said.append(_("Sent when the site is active again."))
+        elif self.is_paused:
             said.append(_("Sent when the site is resumed."))
         elif self.wait and self.wait.kind == "quarantined":
             said.append(_("The site is quarantined."))
@@ -117,37 +124,39 @@ class SiteStatus:
 
 @dataclass(frozen=True)
 class UserStatus:
-    """Where one user stands everywhere. `status` is the worst of the sites': failed, then pending, in_progress, success."""
+    """Where one user stands everywhere. `status` is the worst of the sites': failed, then pending, in_progress, success.
+
+    `sites` are all that concern the user; read for a list, the first few of each look, and `counts` says how many of each there are.
+    """
 
     user_id: str
     email: str
     full_name: str
     status: str
     sites: list[SiteStatus] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
-
-ROWS = """
-select v.user_id, v.email, v.full_name, v.site_name, v.site_display_name, v.sync_status, v.last_synced_at, v.attempts, v.next_attempt_at,
-    v.error_message, v.in_scope, v.wanted_action, v.site_id,
-    h.paused_at, h.paused_by, h.pause_reason, h.quarantined_at, h.quarantine_reason, h.next_probe_at, h.throttled_until, h.last_error
-from user_sync_status v left join user_sync_site_health h on h.site_id = v.site_id
-where v.user_id = any (%s)
-"""
-IN_ORDER = " order by v.user_id, v.site_id"
-OF_PAIRS = ROWS + " and v.site_id = any (%s) and (v.user_id, v.site_id) in (select * from unnest(%s::text[], %s::bigint[]))"  # noqa: S608
-OF_HEALTH = 13
-"""How many columns come before those of the site's health."""
+    @property
+    def looks(self) -> Mapping[str, int]:
+        """How many sites there are of each look."""
+        return self.counts or Counter(site.look for site in self.sites)
 
 
 def of_users(user_ids: Sequence[str]) -> dict[str, UserStatus]:
     """The status of these users, by public id, in one query. A user who is gone is there while a removal is unsettled."""
-    return _read(ROWS + IN_ORDER, [list(user_ids)])
+    return _read(queries.OF_USERS, [list(set(user_ids))])
+
+
+def of_list(user_ids: Sequence[str], sites: Collection[int] = ()) -> dict[str, UserStatus]:
+    """As `of_users`, for `in_short` and `sentence`, at a cost that does not grow by what a person would not read: of each look the first
+    few sites only, and how many there are. All of these `sites`."""
+    return _read(queries.IN_A_LIST, [list(set(user_ids)), TOLD, list(sites)])
 
 
 def of_pairs(pairs: Sequence[tuple[str, int]]) -> dict[str, UserStatus]:
     """The status of these users at these sites only (public id and site's key), by public id, in one query."""
-    user_ids, site_ids = [user_id for user_id, _ in pairs], [site_id for _, site_id in pairs]
-    return _read(OF_PAIRS, [list(set(user_ids)), list(set(site_ids)), user_ids, site_ids])
+    asked = sorted(set(pairs))
+    return _read(queries.OF_PAIRS, [[user_id for user_id, _ in asked], [site_id for _, site_id in asked]])
 
 
 def _read(query: str, parameters: list[Any]) -> dict[str, UserStatus]:
@@ -158,16 +167,21 @@ def _read(query: str, parameters: list[Any]) -> dict[str, UserStatus]:
     people: dict[str, tuple[str, str]] = {}
     sites: dict[str, list[SiteStatus]] = {}
     waits: dict[int, Wait | None] = {}
+    counts: dict[str, dict[str, int]] = {}
     for row in rows:
         user_id, email, full_name = row[:3]
-        site_id = row[OF_HEALTH - 1]
+        site_id = row[queries.OF_HEALTH - 2]
         if site_id not in waits:
-            waits[site_id] = _wait(row[OF_HEALTH:], now)
+            waits[site_id] = _wait(row[queries.OF_HEALTH : queries.BEHIND_HEALTH], now)
+        if len(row) > queries.BEHIND_HEALTH:
+            look, alike = row[queries.BEHIND_HEALTH :]
+            counts.setdefault(user_id, {})[look] = alike
         people[user_id] = (email, full_name)
-        sites.setdefault(user_id, []).append(_site(row[3:OF_HEALTH], waits[site_id]))
+        sites.setdefault(user_id, []).append(_site(row[3 : queries.OF_HEALTH], waits[site_id]))
     found = {}
     for user_id, (email, full_name) in people.items():
-        found[user_id] = UserStatus(user_id, email, full_name, worst(row.status for row in sites[user_id]), sites[user_id])
+        at = sites[user_id]
+        found[user_id] = UserStatus(user_id, email, full_name, worst(site.status for site in at), at, counts.get(user_id, {}))
     return found
 
 
@@ -175,11 +189,14 @@ def _wait(columns: Sequence[Any], now: datetime) -> Wait | None:
     names = (
         "paused_at", "paused_by", "pause_reason", "quarantined_at", "quarantine_reason", "next_probe_at", "throttled_until", "last_error",
     )  # fmt: skip
-    return wait_of(SiteHealth(**dict(zip(names, columns, strict=True))), now)
+    health = dict(zip(names, columns, strict=True))
+    if not (health["paused_at"] or health["quarantined_at"] or health["throttled_until"]):
+        return None
+    return wait_of(SiteHealth(**health), now)
 
 
 def _site(columns: Sequence[Any], wait: Wait | None) -> SiteStatus:
-    name, display, state, synced, tries, next_try, error, in_scope, action, site_id = columns
+    name, display, state, synced, tries, next_try, error, in_scope, action, site_id, active = columns
     wait = wait if state == "pending" else None
     reason = error
     if wait and wait.kind == "paused":
@@ -187,7 +204,7 @@ def _site(columns: Sequence[Any], wait: Wait | None) -> SiteStatus:
     elif wait and not error:
         # Never tried since the site was quarantined, or asked for a wait: the site's trouble is the reason.
         reason = wait.reason or None
-    return SiteStatus(name, display or name, state, synced, tries, next_try, reason, in_scope, action, site_id, wait, error or "")
+    return SiteStatus(name, display or name, state, synced, tries, next_try, reason, in_scope, action, site_id, wait, error or "", active)
 
 
 def of_user(user_id: str) -> UserStatus | None:
@@ -203,16 +220,14 @@ def worst(states: Any) -> str:
 
 def in_short(state: UserStatus) -> tuple[str, str, str]:
     """A user's worst status in a list: its look, its icon, and it in words, with the site where it is a single one."""
+    looks = state.looks
     if state.status == "success":
-        if all(site.look == "none" for site in state.sites):
-            return "none", SYMBOLS["none"], _("No site needed")
-        if not any(site.in_scope for site in state.sites):
-            return "removed", SYMBOLS["removed"], _("Removed")
-        look = "warning" if any(site.look == "warning" for site in state.sites) else "success"
-        return look, SYMBOLS[look], str(LABELS["success"])
-    at = [site for site in state.sites if site.status == state.status]
-    where = at[0].display_name if len(at) == 1 else words.count(len(at), "site")
-    label = at[0].label if len(at) == 1 else LABELS[state.status]
+        look = next(each for each in ("warning", "success", "removed", "none") if each in looks or each == "none")
+        text = {"removed": _("Removed"), "none": _("No site needed")}.get(look, str(LABELS["success"]))
+        return look, SYMBOLS[look], text
+    at, number = next(site for site in state.sites if site.status == state.status), looks[state.status]
+    where = at.display_name if number == 1 else words.count(number, "site")
+    label = at.label if number == 1 else LABELS[state.status]
     return state.status, SYMBOLS[state.status], _("%(status)s at %(where)s") % {"status": label, "where": where}
 
 
@@ -220,31 +235,36 @@ def sentence(state: UserStatus | None) -> str:
     """Where a user stands, for a message: what is done, and what is not, why, and when next."""
     if state is None or not state.sites:
         return _("No site is active, so nobody is sent anywhere. Connect a site first.")
-    concerned = [site for site in state.sites if site.look != "none"]
+    concerned = sum(number for look, number in state.looks.items() if look != "none")
     if not concerned:
         return _("This user belongs to no active site (inactive, or in no site's roles), so there is nothing to send.")
-    told = [_done([site for site in concerned if site.status == "success"], len(concerned))]
-    told += [_open(site) for site in concerned if site.status != "success"][:4]
-    if len(concerned) - sum(site.status == "success" for site in concerned) > 4:
+    told = [_done(state, concerned)]
+    told += [_open(site) for site in state.sites if site.status != "success"][:TOLD]
+    if sum(state.looks.get(look, 0) for look in WORST if look != "success") > TOLD:
         told.append(_("More on the user's page."))
-    told += [f"{site.display_name}: {site.error_message}." for site in concerned if site.look == "warning"][:2]
+    told += [f"{site.display_name}: {site.error_message}." for site in state.sites if site.look == "warning"][:2]
     return " ".join(filter(None, told))
 
 
-def _done(done: list[SiteStatus], concerned: int) -> str:
-    present, removed = [site for site in done if site.in_scope], [site for site in done if not site.in_scope]
+def _done(state: UserStatus, concerned: int) -> str:
+    looks = state.looks
+    present, removed = looks.get("success", 0) + looks.get("warning", 0), looks.get("removed", 0)
     parts = []
     if present:
-        parts.append(_("In sync at %(count)s of %(sites)s") % {"count": len(present), "sites": words.count(concerned, "site")})
+        parts.append(_("In sync at %(count)s of %(sites)s") % {"count": present, "sites": words.count(concerned, "site")})
     if removed and present:
-        parts.append(_("removed from %(sites)s") % {"sites": words.listed([site.display_name for site in removed])})
+        names = [site.display_name for site in state.sites if site.look == "removed"]
+        parts.append(_("removed from %(sites)s") % {"sites": words.listed(names, TOLD, of=removed)})
     elif removed:
-        parts.append(_("Removed from %(count)s of %(sites)s") % {"count": len(removed), "sites": words.count(concerned, "site")})
+        parts.append(_("Removed from %(count)s of %(sites)s") % {"count": removed, "sites": words.count(concerned, "site")})
     return f"{'; '.join(parts)}." if parts else ""
 
 
 def _open(site: SiteStatus) -> str:
     text = _("%(status)s at %(where)s") % {"status": site.label, "where": site.display_name}
+    if site.status == "pending" and not site.site_active:
+        later = _("sent when the site is active again")
+        return f"{text}; {later}."
     if site.wait and site.is_paused:
         return f"{text}: {site.wait.phrase}; {site.wait.then}."
     if site.error_message:

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, Q, Subquery, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sync.models import RunSite, SyncRun
+from sync.models import Delivery, RunSite, Status, SyncRun
 from sync.status import words
 
 LOOKS = {
@@ -38,6 +38,8 @@ class RunProgress:
     left_owed: int
     """Owed by the run and not settled in it, now that it is over: the worker delivers them."""
     rate: float | None
+    made_up: bool = False
+    """What it left or could not deliver is delivered by now: its sites are owed nothing more."""
 
     @property
     def sites(self) -> int:
@@ -57,7 +59,7 @@ class RunProgress:
         """How far it is; once it is over, how much of it was delivered. 100 only where all was."""
         if not self.total:
             return 100 if self.run.state == SyncRun.State.FINISHED else 0
-        if self.all_delivered:
+        if self.all_delivered or (self.made_up and not self.not_sent):
             return 100
         return min(99, 100 * (self.succeeded if self.is_over else self.done) // self.total)
 
@@ -77,7 +79,7 @@ class RunProgress:
     @property
     def label(self) -> str:
         """Its state in a word or two. Finished is not a word for a run that did not deliver all."""
-        if self.run.state == SyncRun.State.FINISHED and not self.all_delivered:
+        if self._incomplete:
             return _("Not all delivered")
         return str(self.run.get_state_display())
 
@@ -93,7 +95,7 @@ class RunProgress:
 
     @property
     def _incomplete(self) -> bool:
-        return self.run.state == SyncRun.State.FINISHED and not self.all_delivered
+        return self.run.state == SyncRun.State.FINISHED and not self.all_delivered and not self.made_up
 
     @property
     def title(self) -> str:
@@ -117,13 +119,16 @@ class RunProgress:
             return _("%(state)s: nothing to send.") % {"state": state}
         delivered = {"count": words.number(self.succeeded), "total": words.number(self.total)}
         parts = [_("%(count)s of %(total)s delivered") % delivered]
+        if self.made_up:
+            return " ".join([f"{state}: {', '.join([*parts, *self._unsent()])}.", _("What it left, the worker has delivered since.")])
         if self.failed:
             parts.append(_("%(count)s not accepted or not reached at the first try") % {"count": words.number(self.failed)})
         if self.left_owed:
             parts.append(_("%(count)s left to the worker") % {"count": words.number(self.left_owed)})
-        if self.not_sent:
-            parts.append(_("%(count)s not sent") % {"count": words.number(self.not_sent)})
-        return f"{state}: {', '.join(parts)}.{self._where()}"
+        return f"{state}: {', '.join([*parts, *self._unsent()])}.{self._where()}"
+
+    def _unsent(self) -> list[str]:
+        return [_("%(count)s not sent") % {"count": words.number(self.not_sent)}] if self.not_sent else []
 
     def _where(self) -> str:
         """At which sites a run that is over did not deliver all."""
@@ -164,10 +169,14 @@ class RunProgress:
         return 5 if waits else 1
 
 
+SHOWN = ("run", "site", "total", "fed", "succeeded", "failed", "finished", "site__name", "site__display_name")
+"""What is shown of a run at each site: the dashboard reads it with every look, for all sites."""
+
+
 def progress(run: SyncRun) -> RunProgress:
-    """How far a run is, in one query."""
+    """How far a run is, in one query; in two where it did not deliver all, unless it was read with `still_owes` under that name."""
     prefetched = "parts" in getattr(run, "_prefetched_objects_cache", {})
-    parts = list(run.parts.all() if prefetched else run.parts.select_related("site"))
+    parts = list(run.parts.all() if prefetched else run.parts.select_related("site").only(*SHOWN))
     parts.sort(key=lambda part: part.site_id)
     sums = {name: sum(getattr(part, name) for part in parts) for name in ("total", "succeeded", "failed")}
     over = run.state in {SyncRun.State.FINISHED, SyncRun.State.CANCELLED}
@@ -175,7 +184,20 @@ def progress(run: SyncRun) -> RunProgress:
     ended = run.finished_at or timezone.now()
     seconds = (ended - run.started_at).total_seconds() if run.started_at and not run.resumed_at else 0
     rate = (sums["succeeded"] + sums["failed"]) / seconds if seconds > 0.5 else None
-    return RunProgress(run, parts, left_owed=left, rate=rate, **sums)
+    made_up = over and sums["failed"] + left > 0 and not _still_owes(run)
+    return RunProgress(run, parts, left_owed=left, rate=rate, made_up=made_up, **sums)
+
+
+def still_owes() -> Exists:
+    """Of a run in a query of runs: whether a site at which it did not deliver all is owed anything now. A few index probes."""
+    states = (Status.PENDING, Status.IN_PROGRESS, Status.FAILED)
+    owed = [Q(Exists(Delivery.objects.filter(site_id=OuterRef("site_id"), status=state))) for state in states]
+    return Exists(RunSite.objects.filter(run_id=OuterRef("pk"), fed__gt=F("succeeded")).filter(owed[0] | owed[1] | owed[2]))
+
+
+def _still_owes(run: SyncRun) -> bool:
+    known: bool | None = getattr(run, "still_owes", None)
+    return SyncRun.objects.filter(still_owes(), pk=run.pk).exists() if known is None else known
 
 
 def current_run() -> RunProgress | None:

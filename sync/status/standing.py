@@ -6,16 +6,36 @@ re-scoped) will owe is not written down yet, and counts as in sync until it is.
 
 from dataclasses import dataclass
 
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from sites.models import ConnectedSite
 from sync.models import Delivery, OutboxEntry, SiteHealth
+from sync.status import matching
 from users.models import UserProfile
 
 STATES = ("failed", "pending", "success")
 LARGE = 200_000
 """With more deliveries than this in a state, only the newest users are looked at."""
 NEWEST = 5_000
+
+
+_AHEAD = """
+select d.id from user_sync_delivery d
+join connected_sites s on s.id = d.site_id and s.is_active
+left join user_profiles u on u.user_id = d.user_id
+cross join lateral (select coalesce(user_sync_in_scope(u.is_active, u.role, s.roles), false) as belongs) b
+where d.status in ('success', 'failed') and {which}
+    and (d.wanted_action <> case when b.belongs then 'upsert' else 'delete' end or b.belongs and d.wanted_version < u.version
+        or d.status = 'success' and d.acked_epoch is distinct from s.epoch)
+    and (b.belongs or d.attempted_version is not null)
+limit %(most)s
+"""
+AHEAD = " union ".join(
+    f"({_AHEAD.format(which=which)})"
+    for which in ("d.user_id = any (array(select user_id from user_sync_outbox limit %(most)s))", "d.site_id = any (%(sites)s::bigint[])")
+)
+"""As the view `user_sync_status` has it, of a few users and sites, and only where it says pending and the row does not."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +66,34 @@ def users_who_are(users: QuerySet[UserProfile], state: str) -> Found:
     return Found(users.filter(user_id__in=open_ones[0].union(open_ones[1], changed.values("user_id"))), is_cut)
 
 
+def deliveries_that_are(deliveries: QuerySet[Delivery], state: str) -> QuerySet[Delivery]:
+    """Those of these deliveries that every screen shows in this state, one of `matching.STATES`. Under way is a way of being pending."""
+    ahead = _ahead()
+    if state == "pending":
+        open_ones = Q(status__in=matching.STATES[state])
+        return deliveries.filter(open_ones | Q(pk__in=ahead) if ahead else open_ones)
+    found = deliveries.filter(status=state)
+    return found.exclude(pk__in=ahead) if ahead else found
+
+
+def _ahead() -> list[int]:
+    """Deliveries that are pending though that is not written down yet: the user has just changed, or the site is being compared."""
+    sites = list(_compared().values_list("site_id", flat=True))
+    if not sites and not OutboxEntry.objects.exists():
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(AHEAD, {"sites": sites, "most": NEWEST})
+        return [key for (key,) in cursor.fetchall()]
+
+
 def compared_sites() -> list[str]:
     """The active sites that are being compared, by name: what they will be owed is not known yet."""
+    return [str(health.site) for health in _compared().select_related("site")]
+
+
+def _compared() -> QuerySet[SiteHealth]:
     marked = SiteHealth.objects.filter(~Q(reconcile_wanted=F("reconcile_done")), site__is_active=True)
-    return [str(health.site) for health in marked.exclude(reconcile_reason__in=["daily", "asked for"]).select_related("site")]
+    return marked.exclude(reconcile_reason__in=["daily", "asked for"])
 
 
 def _is_large(rows: QuerySet[Delivery]) -> bool:

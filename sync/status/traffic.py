@@ -142,8 +142,8 @@ class Traffic:
 
 
 def in_words(delivered: int, trouble: int, refused: int) -> str:
-    """`120 delivered, 3 to be tried again, 0 refused.`"""
-    return _("%(delivered)s delivered, %(trouble)s to be tried again, %(refused)s refused.") % {
+    """`120 delivered, 3 tried again, 0 refused.`"""
+    return _("%(delivered)s delivered, %(trouble)s tried again, %(refused)s refused.") % {
         "delivered": words.number(delivered),
         "trouble": words.number(trouble),
         "refused": words.number(refused),

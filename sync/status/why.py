@@ -1,5 +1,6 @@
 """Why a user is, or is not, on a site: in words, for each site."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,8 @@ class Facts:
     no_worker: str = ""
     """What to do where no worker is alive; empty where one is."""
     now: datetime | None = None
+    is_gone: bool = False
+    """The user is not in the directory any more: `user` holds what is still known."""
 
     @property
     def has_role(self) -> bool:
@@ -77,23 +80,28 @@ class Why:
 
     @property
     def symbol(self) -> str:
-        return self.at.symbol if self.at else "block"
+        return self.at.symbol if self.at else "remove" if self.site.is_active else "block"
 
     @property
     def label(self) -> str:
-        return self.at.label if self.at else _("Site inactive")
+        if self.at:
+            return self.at.label
+        return _("Not needed") if self.site.is_active else _("Site inactive")
 
 
-def why(user: UserProfile, state: UserStatus | None) -> list[Why]:
-    """An answer for every site, inactive ones included, in the sites' order. Four queries, whatever the number of sites."""
+def all_sites() -> list[ConnectedSite]:
+    """In the order in which a user's page has them: inactive ones at the end."""
+    return list(ConnectedSite.objects.order_by("-is_active", "id"))
+
+
+def why(user: UserProfile, state: UserStatus | None, sites: Sequence[ConnectedSite] | None = None) -> list[Why]:
+    """An answer for each of these sites, or for every one, inactive ones included. Four queries at the most, however many there are."""
+    sites = all_sites() if sites is None else sites
     at = {site.site_id: site for site in state.sites} if state else {}
     deliveries = {row.site_id: row for row in Delivery.objects.filter(user_id=user.user_id)}
     latest = _last_attempts(user.user_id)
     warning = no_worker() if state and state.status == "pending" else ""
-    return [
-        explain(Facts(user, site, at.get(site.pk), deliveries.get(site.pk), latest.get(site.pk), warning))
-        for site in ConnectedSite.objects.order_by("-is_active", "id")
-    ]
+    return [explain(Facts(user, site, at.get(site.pk), deliveries.get(site.pk), latest.get(site.pk), warning)) for site in sites]
 
 
 def _last_attempts(user_id: str) -> dict[int, UserSyncLog]:
@@ -122,6 +130,8 @@ def explain(facts: Facts) -> Why:
 
 def _scope(facts: Facts) -> str:
     names = {"site": facts.site, "role": facts.user.role, "roles": words.listed(facts.site.roles, 8)}
+    if facts.is_gone:
+        return _("No: the user is deleted.")
     if not facts.user.is_active:
         return _("No: the user is inactive, and sites have active users only.")
     if not facts.has_role:
@@ -133,6 +143,8 @@ def _scope(facts: Facts) -> str:
 
 def _answer(facts: Facts) -> str:
     names = {"site": facts.site, "reason": _reason(facts)}
+    if facts.at is None and facts.site.is_active:
+        return _("Not there: the user is deleted, and was never sent to %(site)s.") % names
     if facts.at is None:
         if facts.holds:
             return _("%(site)s is inactive. It has this user as of then; nothing is sent to it now.") % names
@@ -190,7 +202,7 @@ def _last(facts: Facts) -> str:
 def _next(facts: Facts) -> str:
     at = facts.at
     if at is None:
-        return _("Nothing, until the site is active. Then it is sent what it is owed.")
+        return _("Nothing to send.") if facts.site.is_active else _("Nothing, until the site is active. Then it is sent what it is owed.")
     if at.status == "in_progress":
         return _("The answer, or the end of the time that the request may take.")
     if at.status == "failed":
@@ -215,7 +227,7 @@ def _todo(facts: Facts) -> str:
     at = facts.at
     names = {"site": facts.site}
     if at is None:
-        return _("To have users sent there, make %(site)s active.") % names
+        return _("Nothing.") if facts.site.is_active else _("To have users sent there, make %(site)s active.") % names
     if at.is_paused:
         return _("Resume %(site)s on its page, when whoever paused it agrees.") % names
     if at.status == "success":
@@ -235,6 +247,8 @@ def _todo(facts: Facts) -> str:
 def _todo_in_sync(facts: Facts, at: SiteStatus) -> str:
     if at.in_scope:
         return _("See whether the old account is still there, and remove it by hand.") if at.look == "warning" else _("Nothing.")
+    if facts.is_gone:
+        return _("Nothing.")
     if not facts.user.is_active:
         return _("Nothing, if this is meant. To bring the user back, activate the user.")
     return _("Nothing, if this is meant. Else give the user one of those roles, or change the roles of %(site)s.") % {"site": facts.site}

@@ -17,6 +17,7 @@ CAUSES: dict[str, str | Promise] = {
     "admin": gettext_lazy("Sent by hand"),
     "sync_all": gettext_lazy("Sync All"),
     "retry": pgettext_lazy("cause", "Retry"),
+    "probe": pgettext_lazy("cause", "Probe"),
     "sql": gettext_lazy("SQL console"),
     "reconcile": pgettext_lazy("cause", "Reconcile"),
     "removal": gettext_lazy("Email freed by a removal"),
@@ -40,7 +41,8 @@ def cause(word: str) -> str:
 
 def number(value: int) -> str:
     """`1,200` in English, `1.200` in German."""
-    return number_format(value, force_grouping=True)
+    # Django asks for the language's format each time; pages say hundreds of small numbers.
+    return str(value) if -1000 < value < 1000 else number_format(value, force_grouping=True)
 
 
 def exact(moment: datetime) -> str:
@@ -117,10 +119,10 @@ def count(number_: int, one: str, many: str = "") -> str:
     return said(number_) % {"count": number(number_)}
 
 
-def listed(names: list[str], at_most: int = 4) -> str:
-    """`HRMS`, `HRMS and CMS`, `HRMS, CMS, Sales, Garage and 3 more`."""
-    if len(names) > at_most:
-        more = len(names) - at_most
+def listed(names: list[str], at_most: int = 4, *, of: int | None = None) -> str:
+    """`HRMS`, `HRMS and CMS`, `HRMS, CMS, Sales, Garage and 3 more`. `of`: how many there are, if `names` are only the first of them."""
+    more = (len(names) if of is None else of) - at_most
+    if more > 0:
         return ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", more) % {
             "names": ", ".join(names[:at_most]),
             "count": number(more),

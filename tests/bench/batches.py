@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from tests.bench import seed, servers
+from tests.bench import reference, seed, servers
 from tests.bench.database import Database
 from tests.bench.rounds import delivered, position
 from tests.bench.table import Row, at_least, say
@@ -24,17 +24,19 @@ def run(db: Database) -> list[Row]:
     """The rows of item 2."""
     rows = []
     for size, target in TARGETS.items():
-        ours, bare = _measure(db, size)
+        ours, bare, least = _measure(db, size)
         rows.append(Row(f"2 baseline: bare COPY in commits of {size}", f"{bare:,.0f}/s"))
+        rows.append(Row("2 a reference without leases, tries, health ÷ bare COPY", f"{least / bare:.2f} ({least:,.0f}/s)"))
         rows.append(at_least(f"2 batches of {size} ÷ bare COPY", ours / bare, target, note=f" ({ours:,.0f}/s)"))
     return rows
 
 
-def _measure(db: Database, size: int) -> tuple[float, float]:
-    """Deliveries a second from the first claim to the last settle, and log rows a second by COPY alone: the best of several each."""
+def _measure(db: Database, size: int) -> tuple[float, float, float]:
+    """Deliveries a second from the first claim to the last settle, log rows a second by COPY alone, and what the reference does: the best
+    of several each."""
     seed.empty(db)
     seed.users(db, USERS)
-    ours, bare = [], []
+    ours, bare, least = [], [], []
     with servers.sink(SITES) as urls:
         seed.sites(db, urls, batch_size=size)
         seed.in_sync(db)
@@ -43,7 +45,12 @@ def _measure(db: Database, size: int) -> tuple[float, float]:
                 ours.append(_ours(db))
                 bare.append(_bare(db, size))
                 say(f"  batches of {size}: ours {ours[-1]:,.0f}/s; bare COPY in commits of {size}: {bare[-1]:,.0f}/s")
-    return max(ours), max(bare)
+        for settlers in (1, 2, 1, 2):
+            seed.settle_down(db)
+            db.sql(OWE_ALL)
+            least.append(reference.rate(db, urls, size=size, settlers=settlers))
+            say(f"  batches of {size}: a reference without leases, settled over {settlers} at a time: {least[-1]:,.0f}/s")
+    return max(ours), max(bare), max(least)
 
 
 def _ours(db: Database) -> float:

@@ -32,6 +32,7 @@ class Database:
 
     def __init__(self, server: embedded.Server) -> None:
         self._server = server
+        self.url = server.url
         self.connection = psycopg.connect(server.url, autocommit=True)
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -46,7 +46,7 @@ def test_a_day_at_the_desk(page: Page, desk: BrowserContext, stage: Stage, event
     person.says("In sync at 4 of 4 sites.")
     assert {site.user("ada@example.com")["role"] for site in stage.sites.values()} == {"manager"}  # type: ignore[index]
     person.open_user("Ada Lovelace")
-    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("link", name="Deactivate user").click()
     person.says("is deactivated, not deleted")
     page.get_by_role("button", name="Yes, deactivate").click()
     person.says("Removed from 4 of 4 sites.")

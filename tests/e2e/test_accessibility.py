@@ -85,6 +85,14 @@ def test_axe_finds_nothing_on_the_pages_of_an_import_and_of_a_bulk_change(page: 
     look_everywhere(page)
 
 
+def test_axe_finds_nothing_while_messages_are_shown(page: Page, exhibition: Exhibition) -> None:
+    page.goto(exhibition.address("/admin/users/userprofile/{user}/change/"))
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.locator(".hub-messages > li").first.wait_for()
+    look_everywhere(page)
+    assert page.locator(".hub-messages > li").count()
+
+
 def look_everywhere(page: Page) -> None:
     """At everything in the light, at the colours in the dark, and at all but the colours on a phone."""
     everything = {"type": "tag", "values": RULES}

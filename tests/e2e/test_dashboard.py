@@ -54,7 +54,7 @@ def test_a_cell_tells_its_details_by_keyboard_and_sends_this_user_to_this_site(p
     button.focus()
     expect(page.locator(".hub-tip")).to_contain_text("Last delivered")
     page.keyboard.press("Enter")
-    expect(person.row("Ada Lovelace")).to_contain_text("Sent to CMS: In sync.")
+    expect(person.row("Ada Lovelace")).to_contain_text("Sent again to CMS: in sync.")
     expect(button).to_be_focused()
     after = {name: stage.sites[name].get("/").count("@example.com v") for name in ("hrms", "cms")}
     assert (after["hrms"], after["cms"]) == (before["hrms"], before["cms"] + 1)

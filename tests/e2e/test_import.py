@@ -39,7 +39,7 @@ def test_a_file_with_three_bad_rows(page: Page, stage: Stage, tmp_path: Path) ->
     # Import: the good ones are at the sites when the page is back.
     page.get_by_role("button", name="Import these 2").click()
     person.says("2 users created, 3 lines left out with errors.")
-    person.says("The sites have heard of it.")
+    person.says("Every site concerned has accepted it.")
     assert {user["email"] for user in stage.sites["cms"].users()} == {"ada@example.com", "alan@example.com"}
 
     # The bad ones are not lost.

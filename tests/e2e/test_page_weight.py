@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from axe_playwright_python.base import AXE_FILE_PATH
 
 from tests.e2e.browser import browser
 from tests.e2e.conftest import Exhibition, Web
 from tests.e2e.pages import PAGES
+from tests.e2e.test_accessibility import look_everywhere
 from tests.gallery import Gallery
 from tests.processes import PROJECT
 from tests.receivers import free_port
@@ -42,7 +44,7 @@ def test_no_page_transfers_more_than_150_kb_after_the_first_visit(production: Ex
     weights = {}
     for name, path in PAGES.items():
         address = production.address(path)
-        page.goto(address, wait_until="networkidle")
+        page.goto(address)
         loaded.clear()
         page.goto(address, wait_until="networkidle")
         weights[name] = sum(loaded)
@@ -58,3 +60,19 @@ def test_pages_are_compressed_and_files_are_kept(production: Exhibition) -> None
     kept = requests.get(production.web.address + style, headers={"Accept-Encoding": "gzip"}, timeout=10)
     assert "immutable" in kept.headers["Cache-Control"]
     assert kept.headers["Content-Encoding"] == "gzip"
+
+
+def test_axe_finds_nothing_on_the_page_of_a_user_with_many_sites(production: Exhibition) -> None:
+    context = production.browser.new_context()
+    context.add_init_script(path=AXE_FILE_PATH)
+    production.sign_in(context)
+    page = context.new_page()
+    page.goto(production.address(PAGES["user"]))
+    look_everywhere(page)
+    page.get_by_role("search", name="Which sites are shown").get_by_label("Status").select_option("success")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("link", name="Next sites").click()
+    page.get_by_text("Sites 26 to 50 of").wait_for()
+    assert page.get_by_role("link", name="Previous sites").is_visible()
+    look_everywhere(page)
+    context.close()

@@ -60,7 +60,7 @@ def test_somebody_is_deactivated_and_a_site_tested_without_javascript(running_br
     page.get_by_label("Full name").fill("Ada Lovelace")
     person.save()
     page.get_by_role("link", name="ada@example.com").first.click()
-    page.get_by_role("link", name="Deactivate").click()
+    page.get_by_role("link", name="Deactivate…").click()
     person.says("HRMS: is removed, at once")
     page.get_by_role("button", name="Yes, deactivate").click()
     person.says("Removed from 3 of 3 sites.")

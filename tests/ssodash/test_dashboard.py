@@ -245,3 +245,17 @@ def test_cancel_and_resume_answer_what_happened(hrms: ScriptedSite) -> None:  # 
     assert "There is no such run" in text(person.click(CANCEL, run="nonsense"))
     assert "There is no such site" in text(person.click(RESUME, site="nonsense"))
     assert "HRMS is not paused; nothing changed." in text(person.click(RESUME, site="hrms"))
+
+
+def test_what_people_and_sites_write_is_shown_as_text_never_as_markup(connect: Connect, hrms: ScriptedSite) -> None:  # noqa: F811
+    evil = "<img src=x onerror=alert(1)>\"'&"
+    ConnectedSite.objects.update(display_name=f"HRMS {evil}")
+    hrms.answer = lambda _: json_answer({"success": False, "error": evil}, 422)
+    ann = user(full_name=f"Ann {evil}")
+    page = root().get(DASHBOARD)
+    content = page.content.decode()
+    assert "<img" not in content
+    assert 'aria-label="Send Ann &lt;img src=x onerror=alert(1)&gt;&quot;&#x27;&amp; again to HRMS &lt;img' in content
+    for said in (f"Ann {evil}", f"HRMS {evil}", f"the site refused this user ({evil})"):
+        assert said in text(page)
+    assert f'value="{ann.user_id}"' in content

@@ -47,20 +47,20 @@ def test_it_sends_to_this_site_alone_and_answers_in_the_line(hrms: ScriptedSite,
     ann, person = user(), root()
     answer = person.click(f"{SYNC_USER}?site=cms", user_id=ann.user_id, in_place="1")
     assert (len(hrms.requests), len(two.requests)) == (1, 2)
-    assert "Sent to CMS: In sync." in text(answer)
+    assert "Sent again to CMS: in sync." in text(answer)
     assert f'<tr id="u{ann.pk}">' in answer.content.decode()
     page = person.post(f"{SYNC_USER}?site=cms", user_id=ann.user_id, next="/admin/?q=ann")
-    assert (page.redirect_chain, told(page)) == ([("/admin/?q=ann", 302)], ["Sent to CMS: In sync."])
+    assert (page.redirect_chain, told(page)) == ([("/admin/?q=ann", 302)], ["Sent again to CMS: in sync."])
 
 
 def test_where_it_did_not_arrive_it_says_why_and_when_next(two: ScriptedSite) -> None:
     ann, person = user(), root()
     two.answer = lambda _: json_answer({}, 500)
     answer = text(person.click(f"{SYNC_USER}?site=cms", user_id=ann.user_id, in_place="1"))
-    assert "CMS: Pending. HTTP 500: the site failed. 1 try so far. Next try in a few seconds. Last delivered just now." in answer
+    assert "Pending at CMS: HTTP 500: the site failed; next try in a few seconds." in answer
     site_control.pause_site(ConnectedSite.objects.get(name="cms"), actor="bea", reason="new server")
     answer = text(person.click(f"{SYNC_USER}?site=cms", user_id=ann.user_id, in_place="1"))
-    assert "CMS: Pending. Paused by bea just now: new server." in answer
+    assert "Pending at CMS: paused by bea just now: new server; sent when the site is resumed." in answer
 
 
 def test_who_does_not_belong_there_is_not_sent_and_has_no_button(hrms: ScriptedSite, connect: Connect) -> None:  # noqa: F811
@@ -68,13 +68,43 @@ def test_who_does_not_belong_there_is_not_sent_and_has_no_button(hrms: ScriptedS
     ann, person = user(), root()
     assert "Send Ann again to CMS" not in person.get(DASHBOARD).content.decode()
     answer = person.click(f"{SYNC_USER}?site=cms", user_id=ann.user_id)
-    assert "Nothing was sent: this user does not belong to this site" in text(answer)
+    assert "Nothing was sent: this user does not belong to CMS, and was never sent there." in text(answer)
+
+
+def test_the_button_of_a_cell_and_that_of_the_users_page_say_the_same(two: ScriptedSite) -> None:
+    ann, person = user(), root()
+
+    def both(site: str = "cms", user_id: str = ann.user_id) -> tuple[list[str], list[str]]:
+        cell = told(person.post(f"{SYNC_USER}?site={site}", user_id=user_id))
+        return cell, told(person.post("/admin/actions/resend-to-site/", user_id=user_id, site=site))
+
+    def same(start: str, **of: str) -> None:
+        cell, page = both(**of)
+        assert cell == page
+        assert cell[0].startswith(start)
+
+    same("Sent again to CMS: in sync.")
+    same("Nothing was sent. There is no site 'nowhere'", site="nowhere")
+    same("Nothing was sent. There is no user 'nobody'", user_id="nobody")
+    two.answer = lambda _: json_answer({"success": False, "error": "no licence left"}, 422)
+    same("Failed at CMS: HTTP 422: the site refused this user (no licence left); not tried again by itself.")
+    ConnectedSite.objects.filter(name="cms").update(roles=["manager"])
+    two.answer = lambda _: json_answer({})
+    same("Sent again to CMS: removed there.")
+
+
+def test_a_removal_that_waits_for_an_inactive_site_is_not_promised_at_once(two: ScriptedSite) -> None:
+    ann, person = user(), root()
+    ConnectedSite.objects.filter(name="cms").update(is_active=False)
+    ann.delete()
+    drain()
+    assert told(person.post(SYNC_USER, user_id=ann.user_id)) == ["Removal pending at CMS; sent when the site is active again."]
 
 
 def test_what_is_not_there_any_more_is_told_above_and_not_put_into_the_line(two: ScriptedSite) -> None:
     ann, person = user(), root()
     answer = person.click(f"{SYNC_USER}?site=nowhere", user_id=ann.user_id, in_place="1")
-    assert "There is no site 'nowhere'" in text(answer)
+    assert "Nothing was sent. There is no site 'nowhere'" in text(answer)
     assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == ("#hub-said", "innerHTML")
 
 
@@ -172,8 +202,19 @@ def test_the_first_steps_lead_from_nothing_to_the_first_delivery(scripted: Calla
     assert second[1][2] == ["Test the connection"]
     assert second[2][2][0] == "Add a user"
 
+    key = ConnectedSite.objects.get().pk
+    person.post(f"/admin/sites/connectedsite/{key}/connection/")
+    assert [done for _, done, _ in steps(person)] == [True, False, False, False], "the test failed"
+    site.answer = lambda _: json_answer({})
+    person.click(f"/admin/sites/connectedsite/{key}/connection/")
+    assert [done for _, done, _ in steps(person)] == [True, True, False, False]
+    history = text(person.get(f"/admin/sites/connectedsite/{key}/history/"))
+    assert "Connection test: HTTP 500: the site failed" in history
+    assert "Connection test: the connection works." in history
+
+    site.answer = lambda _: json_answer({}, 500)
     ann = user()
-    assert [done for _, done, _ in steps(person)] == [True, False, True, False]
+    assert [done for _, done, _ in steps(person)] == [True, True, True, False]
     assert steps(person)[3][2] == ["Sync All Users"]
 
     site.answer = lambda _: json_answer({})

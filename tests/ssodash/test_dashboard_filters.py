@@ -139,15 +139,23 @@ def test_it_finds_exactly_those_whom_the_status_names_however_it_looks(
         active = [overview for overview in status.sites_overview() if overview.site.is_active]
         for sites in (active, active[:1], active[1:]):
             filters = status.Filters("example.com", state, "", tuple(sites))
-            found, after = set(), None
-            while True:
-                page = status.page([], filters=filters, after=after, size=10)
-                found |= {row.user_id for row in page.rows}
-                if page.older is None:
-                    break
-                assert after is None or page.older < after
-                after = page.older
-            assert found == wanted(state, [overview.site.pk for overview in sites]), (state, unreconciled, len(sites))
+            expected = wanted(state, [overview.site.pk for overview in sites])
+            # Whether every site has a column, or each line says in a word where the user stands at all of them.
+            for columns in ([overview.site for overview in active], [active[0].site], []):
+                found = walked(filters, columns, len(active))
+                assert found == expected, (state, unreconciled, len(sites), len(columns))
+
+
+def walked(filters: status.Filters, columns: list[ConnectedSite], sites: int) -> set[str]:
+    """Everybody on the pages of this list, from the first to the last."""
+    found, after = set(), None
+    while True:
+        page = status.page(columns, filters=filters, sites=sites, after=after, size=10)
+        found |= {row.user_id for row in page.rows}
+        if page.older is None:
+            return found
+        assert after is None or page.older < after
+        after = page.older
 
 
 def wanted(state: str, site_ids: list[int]) -> set[str]:
@@ -214,6 +222,17 @@ class TestManySites:
     def test_a_status_shows_the_sites_where_somebody_has_it(self, thirty: Person) -> None:
         page = thirty.get(DASHBOARD, status="pending")
         assert (columns(page), emails(page)) == (["site27"], ["meg"])
+
+    def test_a_status_at_chosen_sites_finds_who_has_it_at_many_others_too(self, thirty: Person) -> None:
+        sql(
+            "update user_sync_delivery d set status = 'failed', next_attempt_at = null from connected_sites s"
+            " where s.id = d.site_id and d.user_id = (select user_id from user_profiles where email = 'ann@example.com')"
+            " and (s.name < 'site10' or s.name = 'site29')"
+        )
+        chosen = "&".join(f"site=site{n}" for n in range(14, 30))
+        page = thirty.client.get(f"{DASHBOARD}?status=failed&{chosen}")
+        assert (columns(page)[-1], emails(page)) == ("site25", ["ann"]), "site29 has its column on the next page only"
+        assert emails(thirty.client.get(f"{DASHBOARD}?status=failed&{chosen.removesuffix('&site=site29')}")) == []
 
     def test_cards_come_by_urgency_and_the_others_when_asked_for(self, thirty: Person) -> None:
         site_control.pause_site(ConnectedSite.objects.get(name="site20"), actor="ann")

@@ -100,12 +100,12 @@ def test_who_does_not_see_the_chart_reads_it(hrms: ScriptedSite, connect: Connec
     page = root().get(DASHBOARD)
     markup = page.content.decode()
     assert 'role="img" aria-labelledby="hub-chart-title hub-chart-desc"' in markup
-    assert "In the last 24 hours: 1 delivered, 1 to be tried again, 0 refused. Most in the hour from" in text(page)
-    assert re.search(r"As a table .*Hour Delivered To be tried again Refused \d\d:\d\d 1 1 0", text(page))
-    assert 'aria-label="Last 24 hours: 1 delivered, 1 to be tried again, 0 refused."' in markup
+    assert "In the last 24 hours: 1 delivered, 1 tried again, 0 refused. Most in the hour from" in text(page)
+    assert re.search(r"As a table .*Hour Delivered Tried again Refused \d\d:\d\d 1 1 0", text(page))
+    assert 'aria-label="Last 24 hours: 1 delivered, 1 tried again, 0 refused."' in markup
     assert "2 in 24 h, 1 not delivered" in text(page)
     legend = text(page)
-    assert all(word in legend for word in ("Delivered 1", "To be tried again 1", "Refused 0")), "never colour alone"
+    assert all(word in legend for word in ("Delivered 1", "Tried again 1", "Refused 0")), "never colour alone"
 
 
 def test_who_may_not_see_sites_sees_no_chart(hrms: ScriptedSite) -> None:  # noqa: F811
@@ -138,4 +138,4 @@ def test_a_round_number_is_the_upper_edge() -> None:
 
 def test_an_hours_sentence_names_its_counts() -> None:
     hour = Hour(NOW.replace(minute=0), 1200, 3, 0)
-    assert hour.sentence == "20:00: 1,200 delivered, 3 to be tried again, 0 refused."
+    assert hour.sentence == "20:00: 1,200 delivered, 3 tried again, 0 refused."

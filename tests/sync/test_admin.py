@@ -84,7 +84,7 @@ def test_deactivating_tells_that_the_sites_removed_the_user(hrms: ScriptedSite) 
 def test_a_bulk_deactivation_reaches_the_sites_at_once(hrms: ScriptedSite) -> None:
     people, person = [user(f"u{n}@example.com") for n in range(3)], root()
     page = person.post(USERS, action="deactivate_selected", _selected_action=[each.pk for each in people], index=0)
-    assert told(page) == ["3 users are now inactive.", "The sites have heard of it."]
+    assert told(page) == ["3 users are now inactive.", "Every site concerned has accepted it."]
     assert [request.path.endswith("/delete") for request in hrms.requests] == [False] * 3 + [True] * 3
 
 

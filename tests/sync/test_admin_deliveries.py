@@ -53,7 +53,8 @@ def test_a_quarantined_sites_delivery_says_why_and_when_the_probe_is(hrms: Scrip
     assert "in 1 min" in page
     assert "Quarantined 5 min ago: HTTP 500: the site failed." in page
     detail = text(person.get(f"{DELIVERIES}{Delivery.objects.get().pk}/change/"))
-    assert "Quarantined 5 min ago: HTTP 500: the site failed." in detail
+    assert "Not there yet: HTTP 500: the site failed." in detail
+    assert "The site is quarantined: the next probe is in 1 min." in detail
     assert ann.email in detail
 
 

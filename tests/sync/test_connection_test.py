@@ -113,6 +113,18 @@ def test_an_answer_is_named_with_its_cause_and_a_remedy(
     assert said.http_code is not None
 
 
+def test_where_neither_path_exists_nothing_is_said_of_removing_users(hrms: ScriptedSite) -> None:
+    hrms.answer = plain(404, "Not found")
+    person = root()
+    page = text(person.post(f"{SITES}{hrms.row.pk}/connection/"))
+    assert "Nothing is found at this path (HTTP 404)" in page
+    assert "HTTP 404: nothing at this path: is the sync path right?" in page
+    assert "cannot remove users" not in page
+    assert "access may remain" not in page
+    hrms.answer = only_upserts
+    assert "HTTP 404: this site cannot remove users; access may remain" in text(person.post(f"{SITES}{hrms.row.pk}/connection/"))
+
+
 def test_a_redirect_names_where_to(hrms: ScriptedSite) -> None:
     hrms.answer = plain(301, Location="https://hrms.example.com/login")
     assert "redirects to https://hrms.example.com/login, which is not followed" in connection_test.try_connection(hrms.row).said
@@ -200,9 +212,22 @@ def test_a_site_without_a_secret_is_told_to_get_one(hrms: ScriptedSite) -> None:
 
 def test_a_quarantined_site_that_answers_again_is_said_to_wait_still(hrms: ScriptedSite) -> None:
     sql("update user_sync_site_health set quarantined_at = now(), quarantine_reason = 'HTTP 500: the site failed'")
-    (note,) = connection_test.try_connection(hrms.row).notes
-    assert "quarantined just now" in note
-    assert "Press Resume" in note
+    said = connection_test.try_connection(hrms.row)
+    assert "quarantined just now" in said.todo
+    assert "Press Resume" in said.todo
+    assert said.notes == []
+
+
+def test_a_paused_site_that_passes_is_not_said_to_be_sent_what_it_is_owed_by_itself(hrms: ScriptedSite) -> None:
+    sql("update user_sync_site_health set paused_at = now(), paused_by = 'ann', pause_reason = 'maintenance'")
+    page = text(root().post(f"{SITES}{hrms.row.pk}/connection/"))
+    assert "is paused by ann just now: maintenance. Press Resume to send what waits now." in page
+    assert page.count("Press Resume") == 1
+    assert "sent by itself" not in page
+    ConnectedSite.objects.update(is_active=False)
+    said = connection_test.try_connection(ConnectedSite.objects.get())
+    assert said.todo == "Make the site active, and it is sent everyone in its scope."
+    assert "It is also paused by ann just now: maintenance: active again, it is sent nothing until somebody presses Resume." in said.notes
 
 
 def test_what_looks_like_a_secret_in_the_answer_is_not_shown(hrms: ScriptedSite) -> None:

@@ -188,3 +188,31 @@ def test_the_list_costs_few_queries_whatever_is_asked(days: None) -> None:
         with CaptureQueriesContext(connection) as queries:
             person.get(LOG, **query)
         assert len(queries) <= 15, query
+
+
+def test_a_failed_attempt_shows_the_first_words_of_its_error_on_one_line(noon: None) -> None:
+    attempt("refused", status="failed", http_code=422, duration_ms=12, error="HTTP 422: the site refused this user\n(no licence left)")
+    attempt("long", status="pending", duration_ms=1, error="Connection refused: " + "x" * 500)
+    attempt("good", http_code=200, duration_ms=1234, error="an old account may be left")
+    page = root().get(LOG)
+    said = text(page)
+    assert "HTTP 422: the site refused this user (no licence left), 12 ms" in said
+    assert f"Connection refused: {'x' * 59}…, 1 ms" in said
+    assert "HTTP 200, 1,234 ms" in said
+
+
+def test_a_site_has_its_display_name_and_one_that_is_gone_the_name_in_the_log(noon: None) -> None:
+    garage = ConnectedSite.objects.create(name="garage", display_name="The Garage", url="http://127.0.0.1:9")
+    for number in range(5):
+        attempt(f"n{number}", site_id=garage.pk, site_name="garage")
+    attempt("gone", site_id=garage.pk + 1, site_name="old-crm")
+    person = root()
+    with CaptureQueriesContext(connection) as queries:
+        page = person.get(LOG)
+    assert len(queries) <= 15
+    rows = [row for row in page.content.decode().split("<tr") if "@example.com" in row]
+    assert len(rows) == 6
+    assert sum("The Garage" in row for row in rows) == 5
+    assert not any(">garage<" in row.replace("\n", "").replace(" ", "") for row in rows)
+    assert any("old-crm" in row for row in rows)
+    assert {line[4] for line in rows_of(person.get(CSV))[1:]} == {"garage", "old-crm"}, "the file has the name that does not change"

@@ -23,7 +23,7 @@ from sync.status import standing
 from sync.status.directory import GONE
 from sync.status.matching import Filters, by_status
 from sync.status.overview import sites_overview
-from sync.status.pairs import ROWS
+from sync.status.queries import IN_A_LIST, OF_PAIRS, OF_USERS
 from tests.sync.conftest import sql
 from users.models import UserProfile
 
@@ -177,9 +177,15 @@ class TestFanOut:
 
 
 class TestStatusPage:
-    def test_the_status_of_a_page_of_users_reads_only_theirs(self) -> None:
-        # Whether someone is gone may be looked up in a hash of all users; what the sites acknowledged is never read whole.
-        assert read_whole(explain(ROWS, [[f"user_{n:06}" for n in range(50)]])) <= {"user_profiles"}
+    @pytest.mark.parametrize("query", [OF_USERS, IN_A_LIST, OF_PAIRS])
+    def test_the_status_of_a_page_of_users_reads_only_theirs(self, query: str) -> None:
+        ids = [f"user_{n:06}" for n in range(1, 51)]
+        more = {OF_USERS: [], IN_A_LIST: [4, []], OF_PAIRS: [[rarest_site()] * 50]}[query]
+        plan = explain(query, [ids, *more], run=True)
+        assert read_whole(plan) == set()
+        people = [node for node in plan if node.get("Relation Name") == "user_profiles"]
+        read = sum(node["Actual Rows"] * node["Actual Loops"] for node in people)
+        assert 50 <= read <= 100, "those asked for, and whether they are gone; never the whole directory by its index"
 
     def test_the_counts_of_all_sites_read_the_users_once_and_not_what_is_in_sync(self) -> None:
         connection.cursor().execute("select * from user_sync_counts()")  # its plans are made

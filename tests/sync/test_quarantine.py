@@ -70,6 +70,7 @@ def test_one_probe_a_minute_and_its_failure_keeps_the_site_closed(hrms: Scripted
     before = len(hrms.requests)
     drain()
     assert len(hrms.requests) == before + 1
+    assert (attempts()[-1].cause, attempts()[-1].actor) == ("probe", "")
     probe = health().next_probe_at
     assert probe is not None
     assert timedelta(seconds=50) < probe - timezone.now() <= timedelta(seconds=60)

@@ -1,5 +1,7 @@
 """A run on the page, in the admin and in the API: what came of it is said, site by site, and it can be cancelled and resumed from each."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 from werkzeug import Response
@@ -55,6 +57,14 @@ def test_a_cancelled_run_is_resumed_from_its_own_page(run: SyncRun) -> None:
     assert "Resume this run" in text(person.get(page))
     assert told(person.post(RESUME, run=run.public_id, next=page))[0].startswith("The run goes on")
     assert "Cancel this run" in text(person.get(page))
+
+
+def test_a_runs_page_is_called_by_when_it_began_and_not_by_its_id(run: SyncRun) -> None:
+    began = datetime(2026, 11, 22, 21, 42, 7, tzinfo=UTC)
+    SyncRun.objects.update(created_at=began, started_at=None)
+    page = root().get(reverse("admin:sync_syncrun_change", args=[run.pk])).content.decode()
+    assert "Run of 2026-11-22 21:42:07" in page.split("</title>")[0].split("<title>")[1]
+    assert f"run {run.public_id}" not in page
 
 
 def test_whoever_may_not_cancel_may_not_resume(run: SyncRun) -> None:

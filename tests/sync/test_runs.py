@@ -65,6 +65,22 @@ def test_a_quarantined_site_is_left_to_the_worker_and_does_not_hold_the_run(hrms
     assert Delivery.objects.filter(status="pending").count() == 30
 
 
+def test_what_a_run_left_is_said_to_be_delivered_once_the_worker_has_done_it(hrms: ScriptedSite) -> None:
+    make(4)
+    drain()
+    hrms.answer = lambda request: Response(status=500 if request.get_json()["id"] == "user_00002" else 204)
+    run = operations.run_here(operations.sync_all(cause="sync_all").run)
+    before = status.progress(run)
+    assert (before.label, before.percent, before.made_up) == ("Not all delivered", 75, False)
+    hrms.answer = lambda _: Response(status=204)
+    sql("update user_sync_delivery set next_attempt_at = now() where status = 'pending'")
+    drain()
+    after = status.progress(SyncRun.objects.annotate(still_owes=status.still_owes()).get(pk=run.pk))
+    assert (after.label, after.look, after.percent) == ("Finished", "success", 100)
+    assert after.sentence.endswith("3 of 4 delivered. What it left, the worker has delivered since.")
+    assert status.progress(run) == after
+
+
 def test_a_site_that_dies_in_the_middle_does_not_hold_the_run(hrms: ScriptedSite) -> None:
     make(30)
     drain()

@@ -61,7 +61,7 @@ def test_a_cancelled_run_goes_on_where_it_stopped(hrms: ScriptedSite, monkeypatc
     before = len(hrms.requests)
     progress = status.progress(SyncRun.objects.get())
     assert (progress.left_owed, progress.not_sent, progress.can_resume) == (10, 25, True)
-    assert progress.sentence == "Cancelled just now: 0 of 35 delivered, 10 left to the worker, 25 not sent."
+    assert progress.sentence == "Cancelled just now: 0 of 35 delivered, 25 not sent. What it left, the worker has delivered since."
     resumed = operations.resume_run(run)
     assert (resumed.is_new, resumed.run) == (True, run)
     assert resumed.message.startswith("The run goes on: 25 deliveries to come.")

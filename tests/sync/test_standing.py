@@ -93,7 +93,7 @@ def test_an_import_is_pushed_at_once_and_says_what_came_of_it(hrms: ScriptedSite
     page = person.post(f"{USERS}import/", file=file)
     assert hrms.requests == []
     done = person.post(page.redirect_chain[-1][0], revision=0)
-    assert told(done) == ["2 users created.", "The sites have heard of it."]
+    assert told(done) == ["2 users created.", "Every site concerned has accepted it."]
     assert {request.body["email"] for request in hrms.requests} == {"a@example.com", "b@example.com"}
 
 

@@ -176,7 +176,7 @@ def test_who_may_only_look_sees_no_buttons_and_changes_nothing() -> None:
     ada, viewer = user(), Person("users.view_userprofile")
     page = viewer.get(change(ada))
     assert page.status_code == 200
-    for word in ("Save", "Delete user", "Sync now"):
+    for word in ("Save", "Delete user", "Deactivate user", "Sync now"):
         assert word not in text(page)
     assert 'name="action"' not in viewer.get(LIST).content.decode()
     assert viewer.post(change(ada), **form(full_name="X")).status_code == 403
@@ -185,6 +185,27 @@ def test_who_may_only_look_sees_no_buttons_and_changes_nothing() -> None:
     viewer.post(LIST, action="deactivate_selected", _selected_action=[ada.pk], index=0)
     ada.refresh_from_db()
     assert (ada.full_name, ada.is_active) == ("Ada Lovelace", True)
+
+
+def test_the_red_button_and_the_help_say_what_they_do_for_this_user() -> None:
+    ada, person = user(), root()
+    page = person.get(change(ada))
+    assert "Deactivate user" in text(page)
+    assert "Delete user" not in text(page)
+    assert f'href="{LIST}{ada.pk}/delete/"' in page.content.decode()
+    assert "is deactivated, not deleted" in text(person.get(f"{LIST}{ada.pk}/delete/"))
+    assert "Turn it off to take the user out of every site." in text(page)
+    assert "Leave it empty to have one made" not in text(page), "the id cannot change any more"
+    UserProfile.objects.update(is_active=False)
+    page = person.get(change(ada))
+    assert "Delete user" in text(page)
+    assert "Deactivate user" not in text(page)
+    assert "Turn it off" not in text(page)
+    assert "Turn it on to send the user to the sites again, under the same id." in text(page)
+    added = text(person.get(ADD))
+    assert "Leave it empty to have one made." in added
+    assert "Only active users are sent to sites." in added
+    assert "Turn it off" not in added
 
 
 def test_who_may_not_view_users_gets_no_list() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -177,6 +178,17 @@ def test_a_line_by_id_and_a_line_by_email_about_the_same_user_are_noticed(people
     page = upload(root(), f"user_id,email,role\n{ada.user_id},ada@king.example,lead\n,ada@example.com,manager\n")
     assert page.context["counts"].error == 1
     assert "Line 2 is about the same user" in text(page)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "This page is kept until"), ("de", "Diese Seite wird bis")])
+def test_a_sentence_with_a_time_in_it_ends_with_one_dot(people: None, language: str, said: str) -> None:
+    person = root()
+    person.client.defaults["HTTP_ACCEPT_LANGUAGE"] = language
+    page = text(upload(person, MIXED))
+    sentence = page[page.index(said) :][:90]
+    assert re.match(rf"{said} \d{{4}}-\d\d-\d\d \d\d:\d\d[^.]*\.(?!\.)", sentence), sentence
+    assert ".." not in page
+    assert "p.m." not in page
 
 
 def test_an_id_that_is_given_is_kept(people: None) -> None:

@@ -13,6 +13,7 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from ssodash.csv_file import unguarded
+from users import plain_text
 from users.imports.sheet import Unreadable
 
 FIELDS = ("user_id", "email", "full_name", "role", "is_active")
@@ -22,7 +23,6 @@ YES = frozenset(["true", "t", "yes", "y", "1", "on", "x", "active", "wahr", "ja"
 NO = frozenset(["false", "f", "no", "n", "0", "off", "inactive", "falsch", "nein", "faux", "non"])
 USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 CREATE, CHANGE, UNCHANGED, ERROR = "create", "change", "unchanged", "error"
 
@@ -116,8 +116,8 @@ def parse(number: int, cells: dict[str, str], roles: Sequence[str], problems: It
     values: dict[str, Any] = {}
     for name in FIELDS:
         text = unguarded(cells.get(name, "")).strip()
-        if UNPRINTABLE.search(text):
-            found.append(Problem(name, _("It has a character that cannot be stored. Type it anew.")))
+        if told := plain_text.fault(text):
+            found.append(Problem(name, told))
             continue
         value = _READ[name](text, roles, found)
         if value is not None:

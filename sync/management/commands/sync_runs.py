@@ -34,7 +34,8 @@ class Command(BaseCommand):
             else:
                 screen.line(message)
             return
-        latest = [status.progress(run) for run in SyncRun.objects.prefetch_related("parts__site")[:SHOWN]]
+        runs = SyncRun.objects.prefetch_related("parts__site").annotate(still_owes=status.still_owes())
+        latest = [status.progress(run) for run in runs[:SHOWN]]
         if json:
             screen.json({"runs": [_as_json(progress) for progress in latest]})
         elif not latest:
