@@ -75,10 +75,21 @@
         if (cell) show(cell);
         else if (!(event.target instanceof Element) || !event.target.closest(".hub-tip")) hide();
     });
-    document.addEventListener("focusin", (event) => (cellOf(event) ? show(cellOf(event)) : hide()));
-    document.addEventListener("focusout", hide);
+    // While a part of the page is renewed, the focus leaves it and comes back: that was not the person.
+    let renewing = false;
+    document.addEventListener("htmx:beforeSwap", (event) => { renewing = event.detail.shouldSwap; });
+    document.addEventListener("htmx:swapError", () => { renewing = false; });
+    document.addEventListener("focusin", (event) => {
+        if (renewing) return;
+        const cell = cellOf(event);
+        if (cell) show(cell);
+        else hide();
+    });
+    document.addEventListener("focusout", () => renewing || hide());
     document.addEventListener("click", (event) => {
-        const place = event.target instanceof Element && !event.target.closest("a, button") && event.target.closest("td[data-site]");
+        // Where the row was renewed between press and release, the click is the table's: what counts is what the pointer is on.
+        const target = (event.detail && document.elementFromPoint(event.clientX, event.clientY)) || event.target;
+        const place = target instanceof Element && !target.closest("a, button") && target.closest("td[data-site]");
         const cell = place && place.querySelector(".hub-cell");
         hide();
         if (!cell) return;
@@ -88,6 +99,7 @@
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
     document.addEventListener("scroll", () => (kept && shownCell() ? show(shownCell()) : hide()), { capture: true, passive: true });
     document.addEventListener("htmx:afterSettle", () => {
+        renewing = false;
         const cell = shownCell();
         if (cell) show(cell);
         else if (shownFor) hide();

@@ -43,12 +43,15 @@
         document.documentElement.style.setProperty("--hub-toasts-beside", beside ? height : "0px");
         document.documentElement.style.setProperty("--hub-toasts-below", beside ? "0px" : height);
     };
+    // What has the focus and came to lie behind them is scrolled clear; what the person scrolled away from is left where it is.
     const uncover = () => {
         const held = document.activeElement;
         const list = document.querySelector(".hub-messages");
-        if (held === document.body || list.closest(".hub-toasts") || list.contains(held)) return;
-        if (held.getBoundingClientRect().bottom > list.getBoundingClientRect().top) held.scrollIntoView({ block: "nearest" });
+        if (!list || held === document.body || list.closest(".hub-toasts") || list.contains(held)) return;
+        const box = held.getBoundingClientRect();
+        if (box.bottom > list.getBoundingClientRect().top && box.top < innerHeight) held.scrollIntoView({ block: "nearest" });
     };
+    document.addEventListener("htmx:afterSettle", uncover);
     const remove = (toast) => {
         toast.remove();
         place();

@@ -34,8 +34,9 @@ def test_a_click_on_a_status_shows_its_details_until_a_click_elsewhere(opened: O
     expect(tip).to_be_visible()
     expect(tip).to_contain_text("3 tries so far.")
     page.mouse.move(5, 5)
-    page.evaluate("document.body.dispatchEvent(new Event('hub-refresh'))")
-    page.wait_for_timeout(500)
+    with page.expect_response(lambda response: "/admin/live/" in response.url):
+        page.evaluate("document.body.dispatchEvent(new Event('hub-refresh'))")
+    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
     expect(tip).to_be_visible()
     page.get_by_role("heading", name="User Data Sync").click()
     expect(tip).to_be_hidden()

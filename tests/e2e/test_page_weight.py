@@ -41,13 +41,14 @@ def test_no_page_transfers_more_than_150_kb_after_the_first_visit(production: Ex
     network.send("Network.enable")
     loaded: list[float] = []
     network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
-    weights = {}
-    for name, path in PAGES.items():
-        address = production.address(path)
-        page.goto(address)
+
+    def weight_of(path: str) -> float:
         loaded.clear()
-        page.goto(address, wait_until="networkidle")
-        weights[name] = sum(loaded)
+        page.goto(production.address(path), wait_until="networkidle")
+        return sum(loaded)
+
+    # A first visit loads no less than the second, which is only asked for where the first was too much.
+    weights = {name: weight if (weight := weight_of(path)) <= MOST else weight_of(path) for name, path in PAGES.items()}
     assert {name: weight for name, weight in weights.items() if weight > MOST} == {}
     assert weights["dashboard"] > 1_000  # that something was measured at all
     context.close()

@@ -22,6 +22,12 @@ COVERED = """() => {
         })
         .map((item) => item.outerHTML.slice(0, 120));
 }"""
+# The table may be renewed meanwhile: it is the button of this id that is looked at.
+ON_TOP = """id => {
+    const button = document.getElementById(id);
+    const box = button.getBoundingClientRect();
+    return button.contains(document.elementFromPoint(box.x + 9, box.y + 9));
+}"""
 SAY = """([look, text]) => {
     const said = document.getElementById('hub-said');
     const icon = '<span aria-hidden="true">!</span>';
@@ -59,7 +65,7 @@ def test_answers_on_the_dashboard_cover_neither_what_was_pressed_nor_what_stands
     for number in range(3):
         page.evaluate(SAY, ["pending", f"{number}: {LONG}"])
     expect(page.locator(".hub-messages > li")).to_have_count(3)
-    assert again.evaluate("b => { const r = b.getBoundingClientRect(); return b.contains(document.elementFromPoint(r.x + 9, r.y + 9)); }")
+    page.wait_for_function(ON_TOP, arg=again.get_attribute("id"))
     scroll_to_the_end(page)
     assert page.evaluate(COVERED) == []
 
