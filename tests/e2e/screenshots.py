@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.screenshots [FOLDER]`: take the pictures of README and guide anew, from a demo hub of its own.
+"""`python -m tests.e2e.screenshots [FOLDER]`: take the pictures of README and guide anew, from a demo hub, and an empty one, of its own.
 
 Needs Chromium ($CHROMIUM, or one on PATH). The folder is docs/images by default.
 """
@@ -29,7 +29,7 @@ SETTLE = 400
 
 
 def main(folder: Path) -> None:
-    """Starts the demo, walks through it, writes the pictures, stops the demo."""
+    """Starts the demo, walks through it, writes the pictures, stops the demo; then the same of an empty hub."""
     chromium = shutil.which(os.environ.get("CHROMIUM", "").strip() or "chromium") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         sys.exit("No Chromium found. Install one (`sudo apt-get install -y chromium`), or name yours: CHROMIUM=/path/to/chrome")
@@ -45,6 +45,12 @@ def main(folder: Path) -> None:
             sign_in(page, hub.address, "admin", (var / "admin-password").read_text().strip())
             _walk(page, hub.address, var, folder)
             context.close()
+        with open_folder() as var, Hub(var) as hub, browser(chromium) as running:
+            page = running.new_context(viewport=SIZE, color_scheme="light").new_page()
+            page.goto(f"{hub.address}/admin/")
+            _take(page, folder / "login.png")
+            sign_in(page, hub.address, "admin", (var / "admin-password").read_text().strip())
+            _take(page, folder / "first-run.png")
 
 
 def _walk(page: Page, address: str, var: Path, folder: Path) -> None:
@@ -95,6 +101,7 @@ def _log(page: Page, person: Desk, folder: Path) -> None:
     page.locator("#result_list a, .result-list-wrapper table a").first.click()
     _take(page, folder / "delivery.png", full=True)
     person.go_to("Runs")
+    _take(page, folder / "runs.png")
     page.locator("#result_list a, .result-list-wrapper table a").first.click()
     _take(page, folder / "run.png")
 
