@@ -120,7 +120,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
 
 def _seconds(progress: status.RunProgress) -> int:
     if progress.is_over:
-        return IDLE_SECONDS if progress.left_owed else 0
+        return IDLE_SECONDS if progress.left_owed and not progress.made_up else 0
     return progress.poll_seconds
 
 

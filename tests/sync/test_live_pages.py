@@ -12,7 +12,7 @@ from sync import operations, site_control
 from sync.models import SyncRun
 from tests.pages import Person, root, text
 from tests.scripted_site import ScriptedSite
-from tests.sync.conftest import Connect, user
+from tests.sync.conftest import Connect, drain, user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,6 +42,19 @@ def test_a_runs_page_is_sent_what_moved_and_looks_no_more_when_it_is_over(hrms: 
     assert 'id="hub-poller"' in page
     assert "hx-get" not in page
     assert person.get(run_page(run)).context["poller"]["seconds"] == 0
+
+
+def test_a_runs_page_looks_on_until_the_worker_has_delivered_what_the_run_left(hrms: ScriptedSite) -> None:
+    user()
+    drain()
+    site_control.pause_site(ConnectedSite.objects.get())
+    run, person = operations.run_here(operations.sync_all(cause="admin").run), root()
+    assert person.get(run_page(run)).context["poller"]["seconds"] == 15
+    site_control.resume_site(ConnectedSite.objects.get())
+    drain()
+    page = person.get(run_page(run))
+    assert page.context["poller"]["seconds"] == 0
+    assert "What it left, the worker has delivered since." in text(page)
 
 
 def test_a_users_page_is_sent_what_moved_and_looks_often_while_something_is_due(hrms: ScriptedSite) -> None:
