@@ -37,6 +37,13 @@ def is_taken_on_loopback(port: int) -> bool:
         return False
 
 
+def accepts(port: int) -> bool:
+    """Whether a server on this machine takes connections at this port right now."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 def propose(owner: str, first: int = 15_400, count: int = 2_000) -> int:
     """A free port for this owner, the same one each time while it is free.
 

@@ -27,6 +27,7 @@ from ssodash.up.static import Collected
 
 CHILDREN_STOP_SECONDS = 5
 WEB_START_SECONDS = 60
+SITES_START_SECONDS = 20
 ENDING_SECONDS = 10
 """How long the programs of an `up` that was killed may take to end and give their ports back."""
 MANAGE = (sys.executable, "manage.py")
@@ -71,6 +72,8 @@ def _run_all(options: Options, supervisor: Supervisor, database: Database) -> No
         held = var_dir() / "demo" / f"{site.name}.stopped"
         held.unlink(missing_ok=True)
         supervisor.add(site.name, sample_site_command(site), held=held.exists)
+    # A worker that is there before them would take them for broken, and look again a minute later.
+    supervisor.wait_for(lambda: all(ports.accepts(site.port) for site in options.sites), SITES_START_SECONDS)
     web = supervisor.add("web", (sys.executable, "-m", "gunicorn", "ssodash.wsgi"))
     supervisor.add("worker", (*MANAGE, "sync_worker"))
     _wait_for_web(options, supervisor, web)

@@ -46,3 +46,12 @@ def test_the_same_owner_is_proposed_the_same_port_while_it_is_free() -> None:
 def test_when_every_port_is_taken_it_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="every port"):
         ports.propose("a clone", first=listener.getsockname()[1], count=1)
+
+
+def test_a_port_accepts_once_somebody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert not ports.accepts(port)
+        taken.listen()
+        assert ports.accepts(port)
