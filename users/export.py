@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
-import openpyxl
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from openpyxl.cell import WriteOnlyCell
 
 from ssodash import csv_file
 from ssodash.filter_bar import FilterBar, Link
@@ -76,6 +74,8 @@ def in_chunks(users: QuerySet[UserProfile]) -> Iterator[list[str]]:
 
 def workbook(rows: list[list[str]]) -> Any:
     """A workbook in a temporary file: every cell is a text, so that nothing is calculated and no zero is lost."""
+    import openpyxl  # here, for it is a quarter of a second of every start
+
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("users")
     for letter, width in zip("ABCDE", (34, 34, 28, 14, 12), strict=True):
@@ -89,6 +89,8 @@ def workbook(rows: list[list[str]]) -> Any:
 
 
 def _text_cell(sheet: Any, text: str) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+
     # A text cell is never calculated. Only what an import would take for a guard needs one.
     cell = WriteOnlyCell(sheet, text if csv_file.unguarded(text) == text else csv_file.guarded(text))
     cell.data_type = "s"

@@ -12,6 +12,7 @@ from sync.management.screen import Screen, operating_system_user
 class SiteCommand(BaseCommand):
     """Does one thing with one site, by its name, and says what came of it."""
 
+    requires_system_checks: list[str] = []  # checks load the code of every page
     control: Callable[..., site_control.Told]
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import openpyxl
 from django.utils.translation import gettext as _
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -171,6 +170,8 @@ def _check_size(data: bytes) -> None:
 
 
 def _opened(data: bytes, *, values: bool) -> Any:
+    import openpyxl  # here, for it is a quarter of a second of every start
+
     return openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=values, keep_links=False)
 
 

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     """What the admin's form does, with the same checks and messages."""
 
     help = "Connect a site and print its signing secret, which is shown this once. Exit status: 0 added, 2 wrong usage."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="a short name for URLs, commands and SQL, for example hrms")

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """The token cannot be had again: only its hash is kept."""
 
     help = "Make a token for the JSON API and show it once. -v 0 prints nothing but the token, for scripts."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="What the token is for, for example payroll. The log names changes made with it so.")

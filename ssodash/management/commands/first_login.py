@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """The password's file exists exactly as long as its password is valid, so whoever reads it can rely on it."""
 
     help = "Create the staff login 'admin' when there is no staff login, and keep its generated password in a file only you can read."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("password_file", type=Path)

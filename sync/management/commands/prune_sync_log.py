@@ -10,6 +10,7 @@ from sync import retention
 
 class Command(BaseCommand):
     help = "Delete attempts, finished runs and events of sites older than SYNC_LOG_DAYS, and attempts beyond the newest SYNC_LOG_ROWS."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count them")

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """What the page "Runs" shows, for a terminal or a script."""
 
     help = "List the latest runs, or cancel one. A cancelled run goes on by `manage.py sync_users --resume RUN`."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--cancel", metavar="RUN", help="stop this run; what it queued already is still delivered")

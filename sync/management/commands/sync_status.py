@@ -22,6 +22,7 @@ class Command(BaseCommand):
         "Show how many users are in sync, pending and failed at each site, or where the users named stand. "
         "Exit status: 0 all in sync or on its way, 1 something fails, or what is pending waits for a person or a worker, 2 wrong usage."
     )
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", action="append", default=[], metavar="ID_OR_EMAIL", help="where this user stands; may be repeated")

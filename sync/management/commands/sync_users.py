@@ -31,6 +31,7 @@ class Command(BaseCommand):
         "Send users to the connected sites now and wait for the answers: everyone to every active site, or those named. "
         "Exit status: 0 all delivered, 1 something failed or is left to the worker, 2 wrong usage."
     )
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", action="append", default=[], metavar="ID_OR_EMAIL", help="only this user; may be repeated")

@@ -24,6 +24,7 @@ END_WITHIN = 9.5
 
 class Command(BaseCommand):
     help = "Run a sync worker until SIGTERM or Ctrl-C."
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_owner()

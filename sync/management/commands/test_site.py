@@ -17,6 +17,7 @@ class Command(BaseCommand):
         "Test the connection to a site, active or not: one signed request that changes nothing there. "
         "Exit status: 0 the connection works, 1 it does not (it says why and what to do), 2 an unknown site."
     )
+    requires_system_checks: list[str] = []  # checks load the code of every page
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the site's short name, as sync_status shows it")
