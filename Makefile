@@ -36,6 +36,8 @@ manage: $(VENV)/.installed ## Run a command on the hub's database: make manage A
 psql: $(VENV)/.installed ## Open a SQL console on the hub's database
 	@$(BIN)/python -m ssodash.embedded psql
 
+# Hundreds of programs are started; each would compile all our code where the environment has Python keep no bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev ## Run all tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -14,7 +14,8 @@ from django.test import TransactionTestCase
 from django.utils import timezone, translation
 
 PROJECT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""The first is Chromium without the windows that nobody sees here: a quarter less work."""
 
 
 def eventually_true(look: Callable[[], Any], timeout: float = 10, *, message: str = "", pause: float = 0.05) -> Any:

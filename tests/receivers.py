@@ -62,11 +62,20 @@ class ReceiverProcess:
 
     def start(self) -> Self:
         """Returns once the site answers; raises AssertionError with its output where it does not within 20 s."""
+        self.begin()
+        return self.answering()
+
+    def begin(self) -> Self:
+        """Starts it and does not wait: `answering` does. So several start at the same time."""
         assert not self.running, f"{self.name} is running already"
         assert not self._answered(), f"something else listens at {self.url}: {self.name} cannot be told from it"
         with self.log.open("ab") as log:
             environment = {**os.environ, "PORT": str(self.port), "PYTHONUNBUFFERED": "1", **self.environment()}
             self.process = subprocess.Popen(self.command(), cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def answering(self) -> Self:
+        assert self.process is not None
         deadline = time.monotonic() + START_WITHIN
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

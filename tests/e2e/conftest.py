@@ -1,5 +1,8 @@
 """The whole hub for a browser: gunicorn and a worker as processes on the test's database, and sample sites beside them."""
 
+import functools
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,15 +14,17 @@ from typing import Any
 import pytest
 import requests
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
 from django.db import connection
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sites.models import ConnectedSite, issue_signing_secret
 from tests.conftest import EMPTY, eventually_true
-from tests.e2e.browser import browser, sign_in
+from tests.e2e.browser import browser
 from tests.gallery import LOGIN, Gallery
-from tests.gallery import PASSWORD as GALLERY_PASSWORD
-from tests.processes import HubProcess, worker
+from tests.processes import PROJECT, HubProcess, worker
 from tests.receivers import SampleSiteProcess, free_port
 
 PATIENCE = 15_000
@@ -43,6 +48,16 @@ class Web(HubProcess):
     def start(self) -> "Web":
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self.command(), cwd=Path.cwd(), env=self._environment, stdout=log, stderr=log)
+        return self
+
+    def kill(self) -> None:
+        """At once, but with its children: of a gunicorn that is killed they live on for a second, in the database too."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(10)
+
+    def answering(self) -> "Web":
+        """Returns once it does: pages take a while to load for the first time."""
         eventually_true(self._answers, 60, message=f"gunicorn does not answer; see {self._log}")
         return self
 
@@ -60,29 +75,54 @@ class Stage:
     web: Web
     worker: HubProcess
     sites: dict[str, SampleSiteProcess]
+    _session: str
+
+    def sign_in(self, context: BrowserContext) -> None:
+        """Signs a browser window in as root, without the page for it."""
+        context.add_cookies([{"name": "sessionid", "value": self._session, "url": self.web.address}])
+
+
+@pytest.fixture(scope="session")
+def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """The pages, for all tests of this process: they keep nothing that is not in the database.
+
+    As in production: DEBUG is off, so files have names that say what is in them, and are kept by the browser.
+    """
+    folder = tmp_path_factory.mktemp("web")
+    settings = {"DEBUG": "false", "STATIC_ROOT": str(folder / "static")}
+    command = [sys.executable, "manage.py", "collectstatic", "--no-input", "-v0"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **settings}, check=True)
+    with Web(folder / "web.log", free_port(), **settings) as web:
+        yield web
+
+
+@pytest.fixture(scope="module")
+def running_browser(chromium: str) -> Iterator[Browser]:
+    """For all tests of a module; a test has its windows for itself."""
+    with browser(chromium) as running, pytest.MonkeyPatch.context() as patch:
+        # Playwright has an event loop in this thread, so Django would refuse the ORM, though nothing of it is asynchronous here.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield running
+        # With an event loop in it, a thread has a connection of its own, which nobody else would close.
+        connection.close()
 
 
 @pytest.fixture
-def stage(transactional_db: None, tmp_path: Path) -> Iterator[Stage]:
-    get_user_model().objects.create_superuser("root", password=PASSWORD)
+def stage(web: Web, transactional_db: None, tmp_path: Path) -> Iterator[Stage]:
+    root = get_user_model().objects.create(username="root", password=_hashed(PASSWORD), is_staff=True, is_superuser=True)
     with ExitStack() as stack:
         sites = {}
         for name, title in TITLES.items():
             secret = None if name == "garage" else "waits for the hub's"
-            sites[name] = stack.enter_context(SampleSiteProcess(name, tmp_path, secret, title=title))
+            site = sites[name] = SampleSiteProcess(name, tmp_path, secret, title=title).begin()
+            stack.callback(site.kill)
             if name != "garage":
-                row = ConnectedSite.objects.create(name=name, display_name=title, url=sites[name].url)
-                sites[name].set_secret(issue_signing_secret(row))
+                row = ConnectedSite.objects.create(name=name, display_name=title, url=site.url)
+                site.set_secret(issue_signing_secret(row))
         working = stack.enter_context(worker(tmp_path))
-        web = stack.enter_context(Web(tmp_path / "web.log", free_port()))
-        yield Stage(web, working, sites)
-
-
-@pytest.fixture
-def running_browser(stage: Stage, chromium: str) -> Iterator[Browser]:
-    # After the stage, so that it is closed before the database is cleared.
-    with browser(chromium) as running:
-        yield running
+        for site in sites.values():
+            site.answering()
+        yield Stage(web.answering(), working, sites, session_of(root))
 
 
 @pytest.fixture
@@ -91,9 +131,10 @@ def desk(running_browser: Browser, stage: Stage) -> Iterator[BrowserContext]:
     context = running_browser.new_context(viewport={"width": 1440, "height": 900})
     faults: list[str] = []
     context.on("weberror", lambda fault: faults.append(str(fault.error)))
+    stage.sign_in(context)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    sign_in(page, stage.web.address, "root", PASSWORD)
+    page.goto(f"{stage.web.address}/admin/")
     yield context
     assert faults == []
     context.close()
@@ -112,21 +153,19 @@ class Exhibition:
     web: Web
     browser: Browser
     gallery: Gallery
-    _cookies: list[Any]
+    _session: str
 
     def address(self, path: str) -> str:
         """The whole address of a path, with the gallery's keys in place."""
         return self.web.address + path.format_map(vars(self.gallery))
 
     def sign_in(self, context: BrowserContext) -> None:
-        """Signs a browser window in."""
-        if not self._cookies:
-            page = context.new_page()
-            page.set_default_timeout(PATIENCE)
-            sign_in(page, self.web.address, LOGIN, GALLERY_PASSWORD)
-            self._cookies = [cookie for cookie in context.cookies() if cookie["name"] == "sessionid"]
-            page.close()
-        context.add_cookies(self._cookies)
+        """Signs a browser window in, without the page for it."""
+        context.add_cookies([{"name": "sessionid", "value": self._session, "url": self.web.address}])
+
+
+def exhibited(web: Web, running: Browser, gallery: Gallery) -> Exhibition:
+    return Exhibition(web.answering(), running, gallery, session_of(get_user_model().objects.get(username=LOGIN)))
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +177,20 @@ def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def exhibition(db: None, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibition]:
-    gallery = Gallery.fill()
-    with Web(tmp_path_factory.mktemp("exhibition") / "web.log", free_port()) as web, browser(chromium) as running:
-        yield Exhibition(web, running, gallery, [])
+def exhibition(web: Web, db: None, running_browser: Browser) -> Exhibition:
+    return exhibited(web, running_browser, Gallery.fill())
+
+
+def session_of(login: AbstractBaseUser) -> str:
+    """The key of a session of this login's, as the page for signing in would begin it."""
+    client = Client()
+    client.force_login(login)
+    return client.cookies["sessionid"].value
+
+
+@functools.cache
+def _hashed(password: str) -> str:
+    return make_password(password)
 
 
 def _empty() -> None:

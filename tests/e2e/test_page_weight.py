@@ -1,51 +1,56 @@
 """A page that was seen before loads nothing but itself, and that is small, also with many users at many sites."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import pytest
 import requests
 from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.sync_api import Browser, Page
 
-from tests.e2e.browser import browser
-from tests.e2e.conftest import Exhibition, Web
+from tests.conftest import eventually_true
+from tests.e2e.conftest import Exhibition, Web, exhibited
 from tests.e2e.pages import PAGES
 from tests.e2e.test_accessibility import look_everywhere
 from tests.gallery import Gallery
-from tests.processes import PROJECT
-from tests.receivers import free_port
 
 MOST = 150_000
 USERS, SITES = 120, 100
 
 
 @pytest.fixture(scope="module")
-def production(db: None, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibition]:
-    """As in production: DEBUG is off, so files have names that say what is in them, and are kept by the browser."""
-    folder = tmp_path_factory.mktemp("production")
-    settings = {"DEBUG": "false", "STATIC_ROOT": str(folder / "static")}
-    command = [sys.executable, "manage.py", "collectstatic", "--no-input", "-v0"]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **settings}, check=True)
-    gallery = Gallery.fill(USERS, SITES, 1_000)
-    with Web(folder / "web.log", free_port(), **settings) as web, browser(chromium) as running:
-        yield Exhibition(web, running, gallery, [])
+def production(web: Web, db: None, running_browser: Browser) -> Exhibition:
+    return exhibited(web, running_browser, Gallery.fill(USERS, SITES, 1_000))
+
+
+class Traffic:
+    """What a page has the network bring, in bytes as they came."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Network.enable")
+        self._asked: dict[str, str] = {}
+        self._came: dict[str, float] = {}
+        self._session.on("Network.requestWillBeSent", lambda event: self._asked.update({event["requestId"]: event["loaderId"]}))
+        self._session.on("Network.loadingFinished", lambda event: self._came.update({event["requestId"]: event["encodedDataLength"]}))
+        self._session.on("Network.loadingFailed", lambda event: self._came.update({event["requestId"]: 0}))
+
+    def of(self, address: str) -> float:
+        """Of all that this page asked for until it was loaded, and of nothing that another page still waits for."""
+        self._page.goto(address, wait_until="load")
+        page = self._session.send("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]
+        eventually_true(lambda: self._page.wait_for_timeout(10) or self._asked_by(page) <= self._came.keys())
+        return sum(self._came[request] for request in self._asked_by(page))
+
+    def _asked_by(self, page: str) -> set[str]:
+        return {request for request, by in self._asked.items() if by == page}
 
 
 def test_no_page_transfers_more_than_150_kb_after_the_first_visit(production: Exhibition) -> None:
     context = production.browser.new_context()
     production.sign_in(context)
-    page = context.new_page()
-    network = context.new_cdp_session(page)
-    network.send("Network.enable")
-    loaded: list[float] = []
-    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    traffic = Traffic(context.new_page())
 
     def weight_of(path: str) -> float:
-        loaded.clear()
-        page.goto(production.address(path), wait_until="networkidle")
-        return sum(loaded)
+        return traffic.of(production.address(path))
 
     # A first visit loads no less than the second, which is only asked for where the first was too much.
     weights = {name: weight if (weight := weight_of(path)) <= MOST else weight_of(path) for name, path in PAGES.items()}
