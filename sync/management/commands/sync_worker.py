@@ -1,6 +1,7 @@
 """The worker: delivers what is due, retries, reconciles, and carries out runs. Run as many as you like, on as many machines."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_owner()
+        _collect_garbage_seldom()
         stop = threading.Event()
         drain = threading.Thread(target=Drain(stop, pick_up_runs).run, name="sync-drain")
         drain.start()
@@ -37,6 +39,13 @@ class Command(BaseCommand):
         finally:
             stop.set()
             drain.join()
+
+
+def _collect_garbage_seldom() -> None:
+    """A claim makes thousands of objects and no cycles: looking for these after every 700 was a twenty-fifth of the worker's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pick_up_runs() -> None:
