@@ -13,7 +13,7 @@ from sync.transport import HttpRequest, HttpResponse, HttpResult
 MAX_BATCH_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Shipment:
     """Claims that travel together, their request, and the id it is sent under. Each is itself: two are never equal."""
 

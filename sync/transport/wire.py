@@ -13,7 +13,6 @@ from sync.transport.values import HttpRequest
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_LINES = re.compile(r"[\t\n\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,17 @@ def headers(request: HttpRequest) -> dict[str, str]:
 def lines(request: HttpRequest) -> list[bytes]:
     """The same as lines for libcurl, in which a header without a value ends with a semicolon. Raises ValueError like `headers`."""
     given = request.headers
-    text = "Accept-Encoding: identity\n" + "\n".join([f"{name}: {value}" if value else f"{name};" for name, value in given.items()])
+    values = given.values()
+    together = "".join(values)
     # All values in one look, where `headers` takes one for each: it says which is wrong.
-    if "Accept-Encoding" in given or text.count("\n") != len(given) or not _LINES.fullmatch(text) or not all(map(_is_name, given)):
-        text = "\n".join([f"{name}: {value}" if value else f"{name};" for name, value in headers(request).items()])
-    return text.encode("latin-1").split(b"\n")
+    if together.isascii() and together.isprintable() and all(values) and _are_plain(tuple(given)):
+        return ("Accept-Encoding: identity\n" + "\n".join(map(": ".join, given.items()))).encode().split(b"\n")
+    return [(f"{name}: {value}" if value else f"{name};").encode("latin-1") for name, value in headers(request).items()]
+
+
+@functools.lru_cache(maxsize=256)
+def _are_plain(names: tuple[str, ...]) -> bool:
+    return "Accept-Encoding" not in names and all(map(_is_name, names))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -107,7 +107,8 @@ async def _procrastinate() -> None:
             concurrency=JOBS,
             install_signal_handlers=False,
             shutdown_graceful_timeout=3,
-            fetch_job_polling_interval=2,
+            # A new job is told of by NOTIFY. This is for what nobody tells: a job whose worker died.
+            fetch_job_polling_interval=5,
             update_heartbeat_interval=5,
             stalled_worker_timeout=30,
             delete_jobs="successful",
