@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 
 def _collect_garbage_seldom() -> None:
-    """A claim makes thousands of objects and no cycles: looking for these after every 700 was a twenty-fifth of the worker's time."""
+    """A claim makes thousands of objects and no cycles: looking for these after every 700 was a twentieth of the worker's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
