@@ -17,7 +17,7 @@ ARGUMENTS = [
 
 @contextmanager
 def browser(chromium: str) -> Iterator[Browser]:
-    """The browser at this path, closed at the end. No ORM within: Playwright runs an event loop in this thread."""
+    """The browser at this path, closed at the end. Playwright runs an event loop in this thread; Django refuses its ORM there."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         try:

@@ -54,7 +54,10 @@ class Web(HubProcess):
         """At once, but with its children: of a gunicorn that is killed they live on for a second, in the database too."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            super().kill()
 
     def answering(self) -> "Web":
         """Returns once it does: pages take a while to load for the first time."""

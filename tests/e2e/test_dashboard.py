@@ -12,8 +12,6 @@ from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# No ORM while the browser runs: Playwright has an event loop in this thread.
-
 
 @pytest.fixture
 def people(stage: Stage) -> None:

@@ -53,7 +53,7 @@ def _whole(result: HttpResult) -> tuple[Verdict | None, dict[str, Any]]:
     """The verdict on the request as a whole, or None and the answer's JSON object when it was accepted."""
     if isinstance(result, HttpFailure):
         return outcomes.of_failure(result), {}
-    verdict = None if 200 <= result.status < 300 else outcomes.of_status(result, datetime.now(UTC))
+    verdict = outcomes.of_status(result, datetime.now(UTC))
     if verdict:
         reason = _reason(_json(result.body))
         if reason and verdict.outcome is not Outcome.THROTTLED:
