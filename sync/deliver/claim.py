@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from psycopg import adapters
-from psycopg.pq import Format
 
 from sync import fanout
 from sync.connectors.target import Target
+from sync.deliver import kept
 from sync.deliver.targets import OPEN, Slot
 from sync.payloads import Message, message_id
 
@@ -24,8 +23,6 @@ SHORTEST = 0.05
 """Seconds that it may take in any case."""
 _IN_VAIN = frozenset({"57014", "55P03"})
 """What PostgreSQL raises when the time is up (query_canceled), or for a lock when the server has a `lock_timeout` of its own."""
-
-_FAST_MOMENTS: Any = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 LOCKS = 7_301_951
 """The class of the advisory locks under which a site's requests are counted and claimed: one claimer a site at a time."""
@@ -158,19 +155,23 @@ def claim(
         return []
 
 
-def claim_uncontended(slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None) -> Taken:
-    """As `claim`, but leaves out sites at which another process claims at this moment."""
-    return _take(slots, user_ids, run_id, within=None)
+def claim_uncontended(
+    slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None, keep_plan: bool = False
+) -> Taken:
+    """As `claim`, but leaves out sites at which another process claims at this moment. `keep_plan`: see `kept.fetch`."""
+    return _take(slots, user_ids, run_id, within=None, keep_plan=keep_plan)
 
 
-def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, within: float | None) -> Taken:
+def _take(
+    slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, within: float | None, keep_plan: bool = False
+) -> Taken:
     """With `within`, waits for the sites' locks; neither that nor the claim takes more than so many seconds. Without it, waits for none."""
     if not slots:
         return Taken([], {}, False)
     # In one order, so that two that wait cannot wait for each other.
     slots = sorted(slots, key=lambda slot: slot.target.site_id)
     contended = False
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
+    with transaction.atomic(durable=True):
         free = _lock([slot.target.site_id for slot in slots], within)
         contended = len(free) < len(slots)
         slots = [slot for slot in slots if slot.target.site_id in free]
@@ -187,10 +188,7 @@ def _take(slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | N
             "grace": LEASE_GRACE,
             "salt": secrets.token_hex(16),
         }
-        # Django's own loader for moments in time is in Python: ten times as slow, for two of them a claim.
-        cursor.adapters.register_loader("timestamptz", _FAST_MOMENTS)
-        cursor.execute(CLAIM, parameters)
-        rows = cursor.fetchall()
+        rows = kept.fetch(CLAIM, parameters, keep_plan=keep_plan)
     # A site's roles, or a user, changed and the fan-out has not caught up: bring what is owed up to date; the next claim takes it.
     stale = [(row[0], None) for row in rows if row[0] is not None]
     if stale:

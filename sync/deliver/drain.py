@@ -40,7 +40,7 @@ class Drain:
     def run(self) -> None:
         """Drains until told to stop."""
         pause = 0.5
-        sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT)
+        sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT, keep_plans=True)
         while not self._stop.is_set():
             try:
                 self._listen()
@@ -52,7 +52,7 @@ class Drain:
                 if not isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
                     # Not the connection: what the sender holds may be what the database refuses. Its leases expire by themselves.
                     sender.close()
-                    sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT)
+                    sender = Sender(in_flight=settings.SYNC_WORKER_IN_FLIGHT, keep_plans=True)
                 logger.warning("database trouble, trying again in %.1f s: %s", pause, " ".join(str(error).split())[:300])
                 self._close()
                 self._stop.wait(pause)

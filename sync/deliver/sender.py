@@ -31,12 +31,15 @@ class Sender:
     A step that the database fails loses nothing: the next one has settled what this one could not.
     """
 
-    def __init__(self, *, in_flight: int, run_id: int | None = None, user_ids: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, *, in_flight: int, run_id: int | None = None, user_ids: Sequence[str] | None = None, keep_plans: bool = False
+    ) -> None:
         self._in_flight = in_flight
         self._run_id = run_id
         self._user_ids = user_ids
+        self._keep_plans = keep_plans
         self._courier = Courier()
-        self._settler = Settler(self._courier)
+        self._settler = Settler(self._courier, keep_plans=keep_plans)
         self._held: dict[int, set[Shipment]] = {}
         self._unsendable = 0
         self._pace: Counter[int] = Counter()
@@ -65,7 +68,7 @@ class Sender:
             self._look_again_at = time.monotonic() + LOOKED_AT_FOR
         slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
         self._pace.clear()
-        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id)
+        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, keep_plan=self._keep_plans)
         self.contended = taken.contended
         if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not slots or any(slot.probe for slot in slots):
             self.look_again()

@@ -9,11 +9,12 @@ import orjson
 from django.db import connection, transaction
 
 from sync import backoff, fanout, payloads, quarantine, redact
+from sync.deliver import kept
 from sync.deliver.claim import Claim
 from sync.outcomes import Outcome, Verdict
 
 _CHANGED = """(d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
-            or d.wanted_action <> d.attempted_action or g.epoch <> d.attempted_epoch)"""
+            or d.wanted_action <> d.attempted_action or s.epoch <> d.attempted_epoch)"""
 """Of the row that is updated, never of one read beside it: where a fan-out held the row, only this one is as the fan-out left it."""
 
 SETTLE = """
@@ -22,8 +23,8 @@ with in_its_own_time as materialized (
     select set_config('synchronous_commit', 'off', true)
 ), given as materialized (
     select g.* from in_its_own_time, jsonb_to_recordset(%(attempts)s::jsonb) as g (
-        ordinal int, delivery_id bigint, token uuid, site_id bigint, run_id bigint, ok boolean, digest text, remote_id text,
-        error text, delay float8, keep_try boolean, spent boolean
+        ordinal int, delivery_id bigint, token uuid, run_id bigint, ok boolean, digest text, remote_id text, error text, delay float8,
+        keep_try boolean, spent boolean
     )
 ), settled as (
     update user_sync_delivery d set
@@ -47,9 +48,9 @@ with in_its_own_time as materialized (
         run_id = case when d.run_id is distinct from g.run_id then d.run_id end,
         lease_token = null, lease_until = null, lease_started_at = null, lease_cause = null, lease_actor = null, lease_run_id = null,
         lease_leads = false
-    from (select g.*, s.epoch from given g join connected_sites s on s.id = g.site_id) g
-    where d.id = g.delivery_id and d.lease_token = g.token
-    returning g.ordinal, d.status, g.site_id, g.ok, g.run_id
+    from given g, connected_sites s
+    where d.id = g.delivery_id and d.lease_token = g.token and s.id = d.site_id
+    returning g.ordinal, d.status, d.site_id, g.ok, g.run_id
 ), progress as (
     update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
     from (
@@ -98,17 +99,20 @@ class Attempt:
 
 @fanout.retried_on_deadlock
 @transaction.atomic(durable=True)
-def settle(attempts: Sequence[Attempt]) -> dict[str, str]:
+def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str, str]:
     """Writes down what came of these attempts, all in one transaction and in a fixed number of statements.
 
     A delivery whose lease is no longer ours keeps its state; only the log gains a row. Returns the new status by lease token.
+    `keep_plan`: see `kept.fetch`.
     """
     if not attempts:
         return {}
     given = [_given(ordinal, attempt) for ordinal, attempt in enumerate(attempts)]
+    settled = [
+        (attempts[ordinal], status)
+        for ordinal, status in kept.fetch(SETTLE, {"attempts": orjson.dumps(given).decode()}, keep_plan=keep_plan)
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(SETTLE, {"attempts": orjson.dumps(given).decode()})
-        settled = [(attempts[ordinal], status) for ordinal, status in cursor.fetchall()]
         statuses = {attempt.claim.token: status for attempt, status in settled}
         removed = [a.claim for a, status in settled if status == "success" and a.claim.message.action == "delete"]
         if removed:
@@ -154,10 +158,10 @@ def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
         "ordinal": ordinal,
         "delivery_id": claim.delivery_id,
         "token": claim.token,
-        "site_id": claim.target.site_id,
-        "run_id": claim.run_id,
         "ok": verdict.outcome is Outcome.DELIVERED,
     }
+    if claim.run_id is not None:
+        given["run_id"] = claim.run_id
     if verdict.remote_id is not None:
         given["remote_id"] = verdict.remote_id
     if verdict.outcome is Outcome.DELIVERED:

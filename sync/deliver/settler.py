@@ -41,8 +41,9 @@ class Settler:
     What the database fails is kept: `look` raises its error once, and it is tried again when `look` is called the next time.
     """
 
-    def __init__(self, courier: Courier) -> None:
+    def __init__(self, courier: Courier, *, keep_plans: bool = False) -> None:
         self._courier = courier
+        self._keep_plans = keep_plans
         self._thread: threading.Thread | None = None
         self._reports: queue.SimpleQueue[Report | BaseException] = queue.SimpleQueue()
         self._unsendable: queue.SimpleQueue[list[Attempt]] = queue.SimpleQueue()
@@ -127,7 +128,7 @@ class Settler:
         self._back = []
         while self._attempts:
             group = self._attempts[:GROUP]
-            settle(group)
+            settle(group, keep_plan=self._keep_plans)
             del self._attempts[: len(group)]
         if self._report.settled or self._report.done:
             self._put(self._report)

@@ -15,15 +15,15 @@ LOAD = """
 select s.id, s.name, s.display_name, s.url, s.sync_path, s.connector, s.batch_size, s.max_in_flight, s.timeout, s.epoch,
     coalesce((select array_agg(c.secret order by c.id desc) from site_credentials c where c.site_id = s.id and c.kind = 'signing'), '{}'),
     coalesce(h.confirms_ids, false),
-    coalesce(leased.n, 0),
+    leased.n,
     h.quarantined_at is not null,
     h.quarantined_at is not null and coalesce(h.next_probe_at, '-infinity') <= now()
 from connected_sites s
 left join user_sync_site_health h on h.site_id = s.id
-left join (
-    select site_id, count(*) as n from user_sync_delivery
-    where lease_leads and lease_until > now() and status = 'in_progress' group by site_id
-) leased on leased.site_id = s.id
+cross join lateral (
+    select count(*) as n from user_sync_delivery d
+    where d.lease_leads and d.site_id = s.id and d.lease_until > now() and d.status = 'in_progress'
+) leased
 -- One look into the index a site, however much is owed.
 cross join lateral (
     select d.next_attempt_at from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' order by d.next_attempt_at limit 1

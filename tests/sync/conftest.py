@@ -54,7 +54,7 @@ def catch_up() -> None:
 
 def drain(timeout: float = 20) -> None:
     """What the worker does until nothing is due: fan out, reconcile, send, settle."""
-    sender = Sender(in_flight=64)
+    sender = Sender(in_flight=64, keep_plans=True)
     ends = time.monotonic() + timeout
     try:
         while True:

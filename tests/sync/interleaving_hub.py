@@ -63,7 +63,7 @@ def look() -> Slots:
 def take(slots: Slots, *, user_ids: Sequence[str] | None = None, run_id: int | None = None, waits: bool = True) -> list[Claim]:
     if waits:
         return claim.claim(slots, user_ids=user_ids, run_id=run_id)
-    return claim.claim_uncontended(slots, user_ids=user_ids, run_id=run_id).claims
+    return claim.claim_uncontended(slots, user_ids=user_ids, run_id=run_id, keep_plan=True).claims
 
 
 def answer(answers: Sequence[tuple[Claim, str]]) -> set[str]:
@@ -71,7 +71,7 @@ def answer(answers: Sequence[tuple[Claim, str]]) -> set[str]:
     attempts = [
         settle.Attempt(item, _verdict(how), item.message.message_id, 200 if how == "delivered" else None, 0.01) for item, how in answers
     ]
-    return set(settle.settle(attempts))
+    return set(settle.settle(attempts, keep_plan=len(attempts) > 1))
 
 
 def _verdict(how: str) -> Verdict:

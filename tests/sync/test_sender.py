@@ -11,6 +11,7 @@ from sync import runs
 from sync.deliver import settler as module
 from sync.deliver.courier import Courier
 from sync.deliver.sender import Sender
+from sync.deliver.settle import Attempt
 from sync.models import Delivery, SyncRun
 from tests.conftest import eventually_true
 from tests.scripted_site import ScriptedSite, accept
@@ -82,8 +83,8 @@ def test_an_answer_that_the_database_could_not_take_is_settled_when_it_can_and_l
     sender = Sender(in_flight=10)
     settle = module.settle
 
-    def settled_but_cut_off(group: list[object]) -> None:
-        settle(group)  # type: ignore[arg-type]
+    def settled_but_cut_off(group: list[Attempt], *, keep_plan: bool) -> None:
+        settle(group, keep_plan=keep_plan)
         connection.close()
         raise OperationalError("the connection was lost after the commit, before the server could say so")
 
@@ -105,7 +106,7 @@ def test_an_answer_that_was_not_written_down_at_all_is_written_down_by_the_next_
     catch_up()
     sender = Sender(in_flight=10)
 
-    def failed(group: list[object]) -> None:
+    def failed(group: list[Attempt], *, keep_plan: bool) -> None:
         raise OperationalError("the server is starting up")
 
     with monkeypatch.context() as patched:

@@ -86,6 +86,12 @@ def test_a_site_without_a_secret_is_sent_nothing() -> None:
         rest.build(target(secrets=()), [message()])
 
 
+@pytest.mark.parametrize("length", [24, 32, 63, 64, 65, 200])
+def test_a_secret_of_any_length_signs_as_the_library_does(length: int) -> None:
+    key = "whsec_" + base64.b64encode(bytes(range(length))).decode()
+    verify(rest.build(target(secrets=(key,)), [AWKWARD]), key)
+
+
 @pytest.mark.parametrize(
     "broken",
     ["whsec_", "", "whsec_not base64!", "whsec_@@@@", "whsec_====", "whsec_A", "whsec_abc-def_ghi", "hunter2 hunter2"]
@@ -107,6 +113,6 @@ def test_the_vector_of_the_protocol_s_document() -> None:
         '{"id":"user_123","email":"ada@example.com","full_name":"Ada Lovelace","role":"admin","is_active":true,'
         '"action":"upsert","version":42,"updated_at":"2026-01-31T09:30:00+00:00"}'
     )
-    key = signing._key("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+    key = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
     signed = signing._signature(key, f"msg_7_42_0.1769851800.{body}".encode())
     assert signed == "v1,ktSSEBySxC6eTcFOcmxfrL/vrcLg/bbeOUk7wapCBE8="
