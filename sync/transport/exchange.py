@@ -97,8 +97,9 @@ class Exchange:
         if addresses:
             listed = ",".join(f"[{ip}]" if ":" in ip else ip for ip in addresses)
             handle.setopt(pycurl.RESOLVE, [f"+{to.host}:{to.port}:{listed}"])
-        handle.setopt(pycurl.TIMEOUT_MS, self._milliseconds(self.request.timeout))
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, self._milliseconds(self.request.connect_timeout))
+        took = self.took
+        handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout - took))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout - took))
         handle.setopt(pycurl.WRITEFUNCTION, self._write)
         handle.setopt(pycurl.HEADERFUNCTION, self._head.append)
         handle.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
@@ -117,9 +118,6 @@ class Exchange:
     def not_in_time(self, failed: Failed) -> Failed:
         """`failed` when it was the connect timeout that ran out, else that there was no answer."""
         return failed if self.request.connect_timeout < self.request.timeout else failures.no_answer(self.request.timeout)
-
-    def _milliseconds(self, limit: float) -> int:
-        return max(1, int((self._started + limit - time.monotonic()) * 1000))
 
     def _failed(self, code: int, message: str, number: int) -> Failed:
         if self._blocked and not self.opened:
@@ -174,6 +172,11 @@ class Exchange:
             return int(pycurl.PREREQFUNC_ABORT)
         self._sent = True
         return int(pycurl.PREREQFUNC_OK)
+
+
+def _milliseconds(seconds: float) -> int:
+    """At least one: none at all would be no limit."""
+    return max(1, int(seconds * 1000))
 
 
 def _has_something_to_read(descriptor: int) -> bool:

@@ -70,12 +70,19 @@ class MultiTransport:
         Returns at once when nothing is under way.
         """
         ends = time.monotonic() + wait
-        self._turn(0.0)
-        while not self._ready and not self._wanted and (self._busy or self._looking_up) and (left := ends - time.monotonic()) > 0:
-            self._turn(left)
+        left = wait
+        while True:
+            self._turn(left if self._waits else 0.0)
+            if not self._waits or (left := ends - time.monotonic()) <= 0:
+                break
         self._wanted = False
         ready, self._ready = self._ready, []
         return ready
+
+    @property
+    def _waits(self) -> bool:
+        """There is nothing to return yet, and something will come."""
+        return not self._ready and not self._wanted and bool(self._busy or self._looking_up)
 
     def wake(self) -> None:
         """Has `poll` return soon. The one method that any thread may call."""

@@ -55,18 +55,20 @@ def headers(request: HttpRequest) -> dict[str, str]:
 
 def lines(request: HttpRequest) -> list[bytes]:
     """The same as lines for libcurl, in which a header without a value ends with a semicolon. Raises ValueError like `headers`."""
-    given = request.headers
-    values = given.values()
+    values = tuple(request.headers.values())
     together = "".join(values)
     # All values in one look, where `headers` takes one for each: it says which is wrong.
-    if together.isascii() and together.isprintable() and all(values) and _are_plain(tuple(given)):
-        return ("Accept-Encoding: identity\n" + "\n".join(map(": ".join, given.items()))).encode().split(b"\n")
+    if together.isascii() and together.isprintable() and all(values) and (form := _form(tuple(request.headers))):
+        return (form % values).encode().split(b"\n")
     return [(f"{name}: {value}" if value else f"{name};").encode("latin-1") for name, value in headers(request).items()]
 
 
 @functools.lru_cache(maxsize=256)
-def _are_plain(names: tuple[str, ...]) -> bool:
-    return "Accept-Encoding" not in names and all(map(_is_name, names))
+def _form(names: tuple[str, ...]) -> str:
+    """The lines of these headers with a place for each value; empty where that cannot be all there is to them."""
+    if "Accept-Encoding" in names or not all(map(_is_name, names)):
+        return ""
+    return "\n".join(["Accept-Encoding: identity", *(name.replace("%", "%%") + ": %s" for name in names)])
 
 
 @functools.lru_cache(maxsize=1024)
