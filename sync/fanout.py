@@ -69,7 +69,12 @@ with target as materialized (
     where p.action = 'upsert' and p.site_active and p.delivery_id is null
     on conflict (site_id, user_id) do update set
         wanted_action = 'upsert', wanted_version = excluded.wanted_version, next_attempt_at = now(),
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
+        status = case when d.status = 'in_progress' then d.status
+            -- Fanned out elsewhere in an older version, but sent ahead in this one.
+            when d.acked_action = 'upsert' and d.attempted_action = 'upsert' and d.acked_version >= excluded.wanted_version
+                and d.acked_generation >= d.wanted_generation
+                and d.acked_epoch = (select s.epoch from connected_sites s where s.id = d.site_id) then 'success'
+            else 'pending' end
         where d.wanted_version < excluded.wanted_version
     returning d.id
 )

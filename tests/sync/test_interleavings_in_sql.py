@@ -116,6 +116,32 @@ def test_a_fan_out_that_waits_for_a_newer_one_does_not_call_the_newer_version_de
     assert [body["role"] for body in hrms.bodies] == ["lead"]
 
 
+def test_a_first_fan_out_that_finds_its_version_delivered_meanwhile_does_not_owe_it_again(hrms: ScriptedSite) -> None:
+    bob = user("bob@example.com")
+    catch_up()
+    settle([delivered(take_one())])
+    ann = user()
+    with another() as before, another() as slow:
+        # Ann's first version is fanned out elsewhere, and she is changed before that commits.
+        before.execute(
+            "insert into user_sync_delivery (user_id, site_id, wanted_action, wanted_version) select %s, id, 'upsert', %s from connected_sites",
+            [ann.user_id, ann.version],
+        )
+        slow.execute("select from user_sync_delivery where user_id = %s for update", [bob.user_id])
+        sql("update user_profiles set role = 'lead'")
+        nobodys()
+        fanning_out = Meanwhile(fanout.fan_out)  # has not seen her delivery, and waits for Bob's
+        before.commit()
+        taken = take_one()
+        assert (taken.message.user_id, taken.message.role) == (ann.user_id, "lead")
+        settle([delivered(taken)])
+        slow.rollback()
+        fanning_out.comes_through()
+    assert shown(ann.user_id).status == "success"
+    drain()
+    assert [body["id"] for body in hrms.bodies] == [bob.user_id]
+
+
 def test_a_fan_out_of_a_removal_that_waits_for_the_users_return_does_not_forget_them(hrms: ScriptedSite) -> None:
     person = user()
     catch_up()

@@ -92,6 +92,8 @@ def test_what_was_planned_while_there_was_nobody_looks_up_each_row_when_there_ar
         large = [node for node in plan_of(kept) if node.get("Relation Name") in {"user_profiles", "user_sync_delivery"}]
         # A change of a table stands above the scan that finds its rows.
         assert {node["Node Type"] for node in large} - {"ModifyTable"} == {"Index Scan"}
+    due = [node for node in plan_of(prepared()["claim"]) if node.get("Index Name") == "user_sync_delivery_due"]
+    assert len(due) == 1
 
 
 def test_a_process_that_may_be_behind_a_pooler_prepares_nothing(connect: Connect) -> None:
@@ -117,8 +119,9 @@ def test_a_session_that_lost_what_was_prepared_says_so_and_the_next_one_goes_on(
 def test_leases_that_ended_do_not_lie_in_the_way_of_counting_those_under_way(connect: Connect) -> None:
     connect(max_in_flight=8)
     users(1, 400)
+    sql("analyze user_sync_delivery")
     looked_at = []
-    for _ in range(10):
+    for _ in range(40):
         sql(
             "update user_sync_delivery set status = 'in_progress', lease_token = gen_random_uuid(), lease_leads = true,"
             " lease_until = clock_timestamp() + interval '1 hour'"
@@ -130,5 +133,5 @@ def test_leases_that_ended_do_not_lie_in_the_way_of_counting_those_under_way(con
             answer = cursor.fetchone()[0]
         plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
         looked_at.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-    # Not the most: while an analyze runs, what died since it began cannot be passed over.
-    assert median(looked_at) < 100, looked_at
+    # Not the most of them: while an analyze runs, what died since it began cannot be passed over.
+    assert median(looked_at[-10:]) < 1.3 * median(looked_at[5:15]), looked_at
