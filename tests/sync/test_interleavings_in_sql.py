@@ -124,7 +124,8 @@ def test_a_first_fan_out_that_finds_its_version_delivered_meanwhile_does_not_owe
     with another() as before, another() as slow:
         # Ann's first version is fanned out elsewhere, and she is changed before that commits.
         before.execute(
-            "insert into user_sync_delivery (user_id, site_id, wanted_action, wanted_version) select %s, id, 'upsert', %s from connected_sites",
+            "insert into user_sync_delivery (user_id, site_id, wanted_action, wanted_version)"
+            " select %s, id, 'upsert', %s from connected_sites",
             [ann.user_id, ann.version],
         )
         slow.execute("select from user_sync_delivery where user_id = %s for update", [bob.user_id])
