@@ -37,6 +37,13 @@ AWAY = 60 if LONG else 4
 PEOPLE = "insert into user_profiles (user_id, email, full_name) select 'user_' || n, n || '@example.com', 'U' from generate_series(1, %s) n"
 FINISHED = "select count(*) from user_sync_run where state = 'finished'"
 JOBS = "select count(*) from procrastinate_jobs where status = 'doing'"
+HELD = """
+select j.id, j.task_name, j.queueing_lock, j.attempts, j.worker_id, now() - w.last_heartbeat,
+    array_agg((e.type, now() - e.at) order by e.id)
+from procrastinate_jobs j left join procrastinate_workers w on w.id = j.worker_id left join procrastinate_events e on e.job_id = j.id
+where j.status in ('doing', 'todo') group by j.id, w.last_heartbeat
+"""
+"""Jobs that are not over: who holds them, how long ago that worker was last heard of, and what happened to them."""
 SENT = "select coalesce(sum(succeeded), 0) from user_sync_run_site"
 
 
@@ -124,7 +131,10 @@ def test_a_database_that_is_away_for_a_while_is_waited_for_by_workers_jobs_and_w
         assert console.value("select full_name from user_profiles where user_id = 'user_9'") == "Taken"
         hub.eventually(lambda: console.value(FINISHED) == 1, 150, "The run was not finished")
         hub.eventually(lambda: _settled(console), 120, "Something is left")
-        hub.eventually(lambda: console.value(JOBS) == 0, 120, "A job that the outage broke was not rescued")
+        try:
+            hub.eventually(lambda: console.value(JOBS) == 0, 120, "A job that the outage broke was not rescued")
+        except AssertionError as error:
+            raise AssertionError(f"{console.execute(HELD)}\n{error}") from None
         found = reckon(console, sites)
         tell(
             f"database away for {AWAY} s in a run over {USERS * len(sites):,} deliveries: sending again {worker_back:.1f} s after it "
