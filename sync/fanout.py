@@ -10,6 +10,9 @@ CHUNK = 1000
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_ACKED = """d.acked_action = 'upsert' and d.attempted_action = 'upsert' and d.acked_generation >= d.wanted_generation"""
+"""Of an upsert that a site took and that nothing was sent after; whether its version and address are those of now, each place says."""
+
 OWE = """
 with target as materialized (
     select t.user_id, u.id is not null as alive, u.is_active, u.role,
@@ -53,9 +56,8 @@ with target as materialized (
             else greatest(p.version, d.wanted_version) end,
         wanted_generation = d.wanted_generation + p.resend,
         status = case when d.status = 'in_progress' then d.status
-            when p.resend = 0 and p.action = 'upsert' and d.acked_action = 'upsert' and d.attempted_action = 'upsert'
-                and d.acked_version >= greatest(p.version, d.wanted_version) and d.acked_generation >= d.wanted_generation
-                and d.acked_epoch = p.epoch then 'success'
+            when p.resend = 0 and p.action = 'upsert' and {acked}
+                and d.acked_version >= greatest(p.version, d.wanted_version) and d.acked_epoch = p.epoch then 'success'
             else 'pending' end,
         tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s, run_id = null
     from pair p
@@ -71,8 +73,7 @@ with target as materialized (
         wanted_action = 'upsert', wanted_version = excluded.wanted_version, next_attempt_at = now(),
         status = case when d.status = 'in_progress' then d.status
             -- Fanned out elsewhere in an older version, but sent ahead in this one.
-            when d.acked_action = 'upsert' and d.attempted_action = 'upsert' and d.acked_version >= excluded.wanted_version
-                and d.acked_generation >= d.wanted_generation
+            when {acked} and d.acked_version >= excluded.wanted_version
                 and d.acked_epoch = (select s.epoch from connected_sites s where s.id = d.site_id) then 'success'
             else 'pending' end
         where d.wanted_version < excluded.wanted_version
@@ -86,7 +87,7 @@ select
     (select array_agg(distinct p.user_id) from pair p
         where (p.forgettable or p.changes) and not exists (select from forgotten f where f.id = p.delivery_id)
             and not exists (select from changed c where c.id = p.delivery_id)) as again
-"""
+""".replace("{acked}", _ACKED)
 
 TAKE = """
 delete from user_sync_outbox where id in (

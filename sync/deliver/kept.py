@@ -24,7 +24,8 @@ _PLANS = "select " + ", ".join(
 
 def fetch(query: str, parameters: dict[str, Any], *, keep_plan: bool) -> list[tuple[Any, ...]]:
     """The rows of a statement, within a transaction. With `keep_plan` the connection prepares it once: only where the session is the
-    caller's own, as a worker's is, and not a pooler's that gives another one to each transaction (docs/operations.md)."""
+    caller's own, as a worker's is, and not a pooler's that gives another one to each transaction (docs/operations.md). What follows in that
+    transaction is planned to look up rows by index as well."""
     with _cursor(keep_plan) as cursor:
         # Django's own loader for moments in time is in Python: ten times as slow, for two of them a claim.
         cursor.adapters.register_loader("timestamptz", _FAST_MOMENTS)

@@ -1,6 +1,5 @@
 """What a worker asks all the time is planned once, and costs the same later on; a web process behind a pooler prepares nothing."""
 
-import json
 from statistics import median
 from typing import Any
 
@@ -13,6 +12,7 @@ from sync.deliver.targets import LOAD, open_slots
 from sync.models import Delivery
 from sync.outcomes import Outcome, Verdict
 from tests.sync.conftest import Connect, catch_up, sql, user
+from tests.sync.plans import explain, indexes, pages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,17 +59,12 @@ def prepared() -> dict[str, dict[str, Any]]:
 
 def plan_of(kept: dict[str, Any]) -> list[dict[str, Any]]:
     """The nodes of the plan that the session keeps."""
-
-    def nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
-        return [node, *(each for child in node.get("Plans", []) for each in nodes(child))]
-
-    with connection.cursor() as cursor:
-        cursor.execute("set plan_cache_mode = force_generic_plan")
-        values = f"({', '.join(['null'] * kept['parameters'])})" if kept["parameters"] else ""
-        cursor.execute(f'explain (format json) execute "{kept["name"]}"{values}')
-        answer = cursor.fetchone()[0]
-        cursor.execute("reset plan_cache_mode")
-    return nodes((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
+    values = f"({', '.join(['null'] * kept['parameters'])})" if kept["parameters"] else ""
+    sql("set plan_cache_mode = force_generic_plan")
+    try:
+        return explain(f'execute "{kept["name"]}"{values}')
+    finally:
+        sql("reset plan_cache_mode")
 
 
 def test_a_worker_plans_its_claims_and_settles_once(connect: Connect) -> None:
@@ -79,7 +74,7 @@ def test_a_worker_plans_its_claims_and_settles_once(connect: Connect) -> None:
     assert {kind: (kept["as kept"], kept["anew"]) for kind, kept in prepared().items()} == {"claim": (3, 0), "settle": (3, 0)}
 
 
-def test_what_was_planned_while_there_was_nobody_looks_up_each_row_when_there_are_many(connect: Connect) -> None:
+def test_what_was_planned_while_there_was_one_user_looks_up_each_row_when_there_are_many(connect: Connect) -> None:
     connect(max_in_flight=8)
     user()
     catch_up()
@@ -92,8 +87,7 @@ def test_what_was_planned_while_there_was_nobody_looks_up_each_row_when_there_ar
         large = [node for node in plan_of(kept) if node.get("Relation Name") in {"user_profiles", "user_sync_delivery"}]
         # A change of a table stands above the scan that finds its rows.
         assert {node["Node Type"] for node in large} - {"ModifyTable"} == {"Index Scan"}
-    due = [node for node in plan_of(prepared()["claim"]) if node.get("Index Name") == "user_sync_delivery_due"]
-    assert len(due) == 1
+    assert "user_sync_delivery_due" in indexes(plan_of(prepared()["claim"]))
 
 
 def test_a_process_that_may_be_behind_a_pooler_prepares_nothing(connect: Connect) -> None:
@@ -128,10 +122,6 @@ def test_leases_that_ended_do_not_lie_in_the_way_of_counting_those_under_way(con
         )
         sql(LOAD)
         sql("update user_sync_delivery set status = 'pending', lease_token = null, lease_leads = false, lease_until = null")
-        with connection.cursor() as cursor:
-            cursor.execute(f"explain (analyze, buffers, timing off, format json) {LOAD}")
-            answer = cursor.fetchone()[0]
-        plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-        looked_at.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        looked_at.append(pages(explain(LOAD, run=True)))
     # Not the most of them: while an analyze runs, what died since it began cannot be passed over.
     assert median(looked_at[-10:]) < 1.3 * median(looked_at[5:15]), looked_at

@@ -1,6 +1,5 @@
 """The queries that run all the time stay on their indexes when there is much: what they cost does not grow with what is in sync."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +24,7 @@ from sync.status.matching import Filters, by_status
 from sync.status.overview import sites_overview
 from sync.status.queries import IN_A_LIST, OF_PAIRS, OF_USERS
 from tests.sync.conftest import sql
+from tests.sync.plans import explain, indexes, pages
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db
@@ -65,17 +65,6 @@ def _many(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         sql(f"set session_replication_role = replica; truncate {TABLES} cascade; set session_replication_role = default")
 
 
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
-
-
-def explain(query: str, parameters: Any = None, *, run: bool = False) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"explain ({'analyze, buffers, ' if run else ''}format json) {query}", parameters)
-        answer = cursor.fetchone()[0]
-    return nodes((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
-
-
 def of(queryset: QuerySet[Any]) -> list[dict[str, Any]]:
     query, parameters = queryset.query.sql_with_params()
     return explain(query, parameters)
@@ -84,15 +73,6 @@ def of(queryset: QuerySet[Any]) -> list[dict[str, Any]]:
 def read_whole(plan: list[dict[str, Any]]) -> set[str]:
     """The large tables that the plan reads from end to end."""
     return {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"} - SMALL
-
-
-def indexes(plan: list[dict[str, Any]]) -> set[str]:
-    return {node["Index Name"] for node in plan if "Index Name" in node}
-
-
-def pages(plan: list[dict[str, Any]]) -> int:
-    """The pages of 8 kB that it looked at, in memory or on disk."""
-    return int(plan[0]["Shared Hit Blocks"] + plan[0]["Shared Read Blocks"])
 
 
 def size(table: str) -> int:
