@@ -37,8 +37,10 @@ TABLES = (
 _examples = 0
 
 
+@fanout.retried_on_deadlock
 def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """One statement in a transaction of its own, and its rows."""
+    """One statement in a transaction of its own, and its rows. As all that the hub itself does, it goes again after a deadlock: one that
+    touches many deliveries at a time, beside senders that do the same, can lose."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
