@@ -129,21 +129,27 @@ def _one_at_a_time() -> None:
 
 
 # What a paused site, one in quarantine, or one that asked for a long wait, is owed is the worker's: the run does not wait. Nor for a
-# delivery that another operation's failed attempt had put off.
+# delivery that another operation's failed attempt had put off. Each site is looked at once and by index, whatever the statistics say: they
+# are mostly of a moment at which nothing was pending, and with them a join of the two would compare each with each.
 GIVE_UP = """
-update user_sync_delivery set run_id = null where run_id = %(run)s and status = 'pending' and id in (
-    select d.id from user_sync_delivery d
-    where d.run_id = %(run)s and d.status = 'pending' and d.site_id = any (array(
-        select s.id from connected_sites s join user_sync_site_health h on h.site_id = s.id
-        where h.quarantined_at is not null or h.paused_at is not null or not s.is_active
-            or h.throttled_until > now() + make_interval(secs => %(wait)s)))
+with stuck as materialized (
+    select d.id from connected_sites s join user_sync_site_health h on h.site_id = s.id cross join lateral (
+        select d.id from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' and d.run_id = %(run)s offset 0
+    ) d
+    where h.quarantined_at is not null or h.paused_at is not null or not s.is_active
+        or h.throttled_until > now() + make_interval(secs => %(wait)s)
     union all
     -- By user_sync_delivery_due: what is due now is not read.
-    select d.id from user_sync_run_site r
-    join user_sync_delivery d on d.site_id = r.site_id and d.run_id = r.run_id and d.status = 'pending'
-        and d.next_attempt_at > now() + make_interval(secs => %(wait)s)
+    select d.id from user_sync_run_site r cross join lateral (
+        select d.id from user_sync_delivery d
+        where d.site_id = r.site_id and d.run_id = r.run_id and d.status = 'pending'
+            and d.next_attempt_at > now() + make_interval(secs => %(wait)s)
+        offset 0
+    ) d
     where r.run_id = %(run)s and not r.finished
 )
+update user_sync_delivery set run_id = null
+where id = any (array(select id from stuck)) and run_id = %(run)s and status = 'pending'
 """
 # The total was an estimate made before the walk.
 FED = "update user_sync_run_site set cursor = %(cursor)s, fed = fed + %(owed)s, total = greatest(total, fed + %(owed)s) where id = %(part)s"

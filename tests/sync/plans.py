@@ -24,3 +24,9 @@ def indexes(plan: list[dict[str, Any]]) -> set[str]:
 def pages(plan: list[dict[str, Any]]) -> int:
     """The pages of 8 kB that it looked at, in memory or on disk."""
     return int(plan[0]["Shared Hit Blocks"] + plan[0]["Shared Read Blocks"])
+
+
+def looked_at(plan: list[dict[str, Any]]) -> int:
+    """The rows that it read from tables, each time that it read them."""
+    scans = [node for node in plan if "Relation Name" in node]
+    return int(sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans))

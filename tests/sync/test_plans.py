@@ -8,23 +8,24 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.test import RequestFactory
+from django.utils import timezone
 
 from ssodash.admin_site import HubAdminSite
-from sync import reconcile, retention, walk
+from sync import reconcile, retention, runs, walk
 from sync.admin.log import UserSyncLogAdmin
 from sync.admin.shared import COUNTED
 from sync.deliver.claim import CLAIM, claim
 from sync.deliver.leases import EXPIRED
 from sync.deliver.targets import LOAD, open_slots
 from sync.fanout import OWE, TAKE
-from sync.models import SiteHealth, UserSyncLog
+from sync.models import Delivery, RunSite, SiteHealth, SyncRun, UserSyncLog
 from sync.status import standing
 from sync.status.directory import GONE
 from sync.status.matching import Filters, by_status
 from sync.status.overview import sites_overview
 from sync.status.queries import IN_A_LIST, OF_PAIRS, OF_USERS
 from tests.sync.conftest import sql
-from tests.sync.plans import explain, indexes, pages
+from tests.sync.plans import explain, indexes, looked_at, pages
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +155,13 @@ class TestFanOut:
         site = rarest_site()
         parameters = {"site": site, "cursor": "user_010000", "limit": 500, "run": 1, "user_ids": None, "cause": "cli", "actor": ""}
         assert read_whole(explain(walk.FEED.format(people=walk.EVERYONE), parameters)) == set()
+
+    def test_what_a_run_gives_up_is_looked_for_once_although_the_statistics_say_that_nothing_is_pending(self) -> None:
+        run = SyncRun.objects.create(cause="sync_all", state=SyncRun.State.RUNNING)
+        RunSite.objects.bulk_create(RunSite(run=run, site_id=health.pk) for health in SiteHealth.objects.all())
+        owed = Delivery.objects.filter(user_id__lte="user_000500").update(status="pending", next_attempt_at=timezone.now(), run_id=run.pk)
+        plan = explain(runs.GIVE_UP, {"run": run.pk, "wait": runs.LONG_WAIT}, run=True)
+        assert looked_at(plan) < 2 * owed
 
 
 class TestStatusPage:
