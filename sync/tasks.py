@@ -5,7 +5,7 @@ import time
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 
-from sync import hourly, reconcile, retention, runs, tasks_queue
+from sync import abandoned_jobs, hourly, reconcile, retention, runs, tasks_queue
 from sync.models import SyncRun
 
 STALLED_AFTER = 30
@@ -52,5 +52,5 @@ def count_hours(timestamp: int) -> None:
 @app.task(name="sync.rescue_stalled", queueing_lock="rescue_stalled", pass_context=True)
 async def rescue_stalled(context: JobContext, timestamp: int) -> None:
     """Runs again the jobs of workers that died: Procrastinate does not do so by itself."""
-    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER):
-        await app.job_manager.retry_job(job)
+    manager = app.job_manager
+    await abandoned_jobs.run_again(manager, await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from procrastinate.contrib.django import app
 
 from ssodash.row_security import require_owner
-from sync import runs, tasks_queue
+from sync import abandoned_jobs, runs, tasks_queue
 from sync.deliver.drain import Drain
 
 logger = logging.getLogger(__name__)
@@ -102,14 +102,20 @@ async def _procrastinate() -> None:
     """A Procrastinate worker. It returns, without an error, when the database restarts: the caller starts it again."""
     # An app of its own: the tasks keep deferring through Django's connection, whose thread is not this loop's.
     worker = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
+    watch = abandoned_jobs.Watch()
     async with worker.open_async() as opened:
-        await opened.run_worker_async(
-            concurrency=JOBS,
-            install_signal_handlers=False,
-            shutdown_graceful_timeout=3,
-            # A new job is told of by NOTIFY. This is for what nobody tells: a job whose worker died.
-            fetch_job_polling_interval=5,
-            update_heartbeat_interval=5,
-            stalled_worker_timeout=30,
-            delete_jobs="successful",
-        )
+        watching = asyncio.create_task(watch.run(opened.job_manager))
+        try:
+            await opened.run_worker_async(
+                concurrency=JOBS,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=3,
+                # A new job is told of by NOTIFY. This is for what nobody tells: a job whose worker died.
+                fetch_job_polling_interval=5,
+                update_heartbeat_interval=5,
+                stalled_worker_timeout=30,
+                delete_jobs="successful",
+                worker_middleware=[watch.follow],
+            )
+        finally:
+            watching.cancel()
