@@ -1,7 +1,8 @@
 """What batches could reach: the least that still reads who is due, sends, updates each delivery once and logs each user.
 
-No leases, tries, outcomes, quarantine, runs or redaction; one process, requests by pycurl, settled over connections of their own. A
-crash would lose what is under way. It says how much of bare COPY is left when nothing is done but what cannot be left out.
+No tries, outcomes, quarantine, runs or redaction; one process, requests by pycurl, settled over connections of their own. Without leases
+a crash would lose what is under way; with them each batch leaves the least that could tell what was, one row. It says how much of bare
+COPY is left when nothing is done but what cannot be left out.
 """
 
 import hashlib
@@ -27,6 +28,14 @@ from user_sync_delivery d join user_profiles u on u.user_id = d.user_id
 where d.site_id = %s and d.status = 'pending' and d.next_attempt_at <= now() and not d.id = any (%s)
 order by d.next_attempt_at limit %s
 """
+LEASES = "create table if not exists bench_lease (token uuid primary key, ids bigint[] not null, expires timestamptz not null)"
+LEASED = f"""
+with due as ({DUE} for no key update of d skip locked), leased as (
+    insert into bench_lease select gen_random_uuid(), array_agg(id), now() + interval '40 s' from due having count(*) > 0 returning token
+)
+select due.*, leased.token from due, leased
+"""
+FREED = "delete from bench_lease where token = %s"
 SETTLE = """
 update user_sync_delivery d set status = 'success', next_attempt_at = null, acked_version = wanted_version,
     attempted_version = wanted_version, acked_generation = wanted_generation, attempted_generation = wanted_generation,
@@ -40,8 +49,9 @@ copy user_sync_log (attempt_id, user_id, email, site_id, site_name, type, versio
 _Batch = tuple[int, list[tuple[Any, ...]], str]
 
 
-def rate(db: Database, urls: Sequence[str], *, size: int, settlers: int) -> float:
+def rate(db: Database, urls: Sequence[str], *, size: int, settlers: int, leases: bool) -> float:
     """Deliveries a second until all that is due at these sites (in the order of their keys) is sent and settled."""
+    db.sql(LEASES)
     sites = dict(zip((row[0] for row in db.sql("select id from connected_sites order by id")), urls, strict=True))
     done: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
     threads = [threading.Thread(target=_settle, args=(db.url, done)) for _ in range(settlers)]
@@ -49,25 +59,25 @@ def rate(db: Database, urls: Sequence[str], *, size: int, settlers: int) -> floa
     for thread in threads:
         thread.start()
     try:
-        sent = _send(db, sites, size, done)
+        sent = _send(db, sites, size, done, LEASED if leases else DUE)
     finally:
         for _ in threads:
             done.put(None)
         for thread in threads:
             thread.join()
     took = time.perf_counter() - started
-    if left := db.value("select count(*) from user_sync_delivery where status <> 'success'"):
+    if left := db.value("select (select count(*) from user_sync_delivery where status <> 'success') + (select count(*) from bench_lease)"):
         raise RuntimeError(f"the reference left {left:,} deliveries")
     return sent / took
 
 
-def _send(db: Database, sites: dict[int, str], size: int, done: "queue.SimpleQueue[_Batch | None]") -> int:
+def _send(db: Database, sites: dict[int, str], size: int, done: "queue.SimpleQueue[_Batch | None]", due: str) -> int:
     multi, sent = pycurl.CurlMulti(), 0
     taken: dict[int, list[int]] = {site_id: [] for site_id in sites}
     under_way: dict[Any, tuple[int, list[tuple[Any, ...]], io.BytesIO, str]] = {}
 
     def start(site_id: int) -> None:
-        rows = db.sql(DUE, site_id, taken[site_id], size)
+        rows = db.sql(due, site_id, taken[site_id], size)
         if not rows:
             return
         taken[site_id] += [row[0] for row in rows]
@@ -103,7 +113,7 @@ def _request(url: str, rows: list[tuple[Any, ...]]) -> tuple[Any, io.BytesIO]:
 
 
 def _attributes(row: tuple[Any, ...]) -> dict[str, Any]:
-    return dict(zip(("id", "version", "email", "full_name", "role", "is_active", "updated_at"), row[1:], strict=True))
+    return dict(zip(("id", "version", "email", "full_name", "role", "is_active", "updated_at"), row[1:8], strict=True))
 
 
 def _settle(url: str, done: "queue.SimpleQueue[_Batch | None]") -> None:
@@ -113,6 +123,8 @@ def _settle(url: str, done: "queue.SimpleQueue[_Batch | None]") -> None:
         while (batch := done.get()) is not None:
             site_id, rows, since = batch
             cursor.execute(SETTLE, [[row[0] for row in rows]])
+            if len(rows[0]) > 8:
+                cursor.execute(FREED, [rows[0][8]])
             with cursor.copy(LOG) as copy:
                 copy.write("".join(_log_row(site_id, row, since) for row in rows))
             connection.commit()
