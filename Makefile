@@ -41,10 +41,10 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev ## Run all tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-chaos: $(VENV)/.installed-dev ## Kill workers, web servers and PostgreSQL for a quarter of an hour (CHAOS_SEED=7 repeats a run)
+chaos: $(VENV)/.installed-dev ## Kill workers, web servers and PostgreSQL for ten minutes and more (CHAOS_SEED=7 repeats a run)
 	@CHAOS=long $(BIN)/python -m pytest -q tests/chaos $(ARGS)
 
-interleavings: $(VENV)/.installed-dev ## 10,000 random orders of edits, claims, answers and crashes on the real database (three quarters of an hour)
+interleavings: $(VENV)/.installed-dev ## 10,000 random orders of edits, claims, answers and crashes on the real database (twenty minutes to three quarters of an hour)
 	SSODASH_INTERLEAVINGS=10000 $(BIN)/python -m pytest -q -n 2 --dist load tests/sync/test_interleavings.py $(ARGS)
 
 bench: $(VENV)/.installed ## Measure how fast it delivers; needs nginx and wrk (ARGS="single pushes" for some of it)
