@@ -132,12 +132,14 @@ def _one_at_a_time() -> None:
 # delivery that another operation's failed attempt had put off. Each site is looked at once and by index, whatever the statistics say: they
 # are mostly of a moment at which nothing was pending, and with them a join of the two would compare each with each.
 GIVE_UP = """
-with stuck as materialized (
-    select d.id from connected_sites s join user_sync_site_health h on h.site_id = s.id cross join lateral (
-        select d.id from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' and d.run_id = %(run)s offset 0
-    ) d
+with troubled as materialized (
+    select s.id from connected_sites s join user_sync_site_health h on h.site_id = s.id
     where h.quarantined_at is not null or h.paused_at is not null or not s.is_active
         or h.throttled_until > now() + make_interval(secs => %(wait)s)
+), stuck as materialized (
+    select d.id from troubled t cross join lateral (
+        select d.id from user_sync_delivery d where d.site_id = t.id and d.status = 'pending' and d.run_id = %(run)s offset 0
+    ) d
     union all
     -- By user_sync_delivery_due: what is due now is not read.
     select d.id from user_sync_run_site r cross join lateral (
