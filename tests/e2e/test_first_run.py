@@ -73,13 +73,13 @@ def test_from_an_empty_hub_to_the_first_user_at_the_first_site(empty: None, page
 
 
 def test_the_first_page_after_signing_in_has_the_viewers_time_zone(running_browser: Browser, stage: Stage) -> None:
-    context = running_browser.new_context(timezone_id="Asia/Tokyo")
+    context = running_browser.new_context(timezone_id="Asia/Tokyo", viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     sign_in(page, stage.web.address, "root", PASSWORD)
     Desk(page).add_user("ada@example.com", "Ada Lovelace")
     context.close()
-    context = running_browser.new_context(timezone_id="Asia/Tokyo")
+    context = running_browser.new_context(timezone_id="Asia/Tokyo", viewport={"width": 1440, "height": 900})
     page = context.new_page()
     sign_in(page, stage.web.address, "root", PASSWORD)
     expect(page.locator(".hub-card time").first).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d JST$"))

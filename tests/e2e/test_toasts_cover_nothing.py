@@ -16,8 +16,9 @@ COVERED = """() => {
         .filter((item) => {
             const box = item.getBoundingClientRect();
             const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
-            const scrolled = item.closest('.simplebar-content-wrapper');
-            if (scrolled && !meets(box, scrolled.getBoundingClientRect())) return false;
+            // The menu scrolls within itself: what is scrolled out of it is nowhere to be pressed.
+            const menu = item.closest('#nav-sidebar-apps')?.getBoundingClientRect();
+            if (menu && (y < menu.top || y > menu.bottom)) return false;
             return box.width && toasts.some((toast) => meets(toast, box)) && document.elementFromPoint(x, y)?.closest('.hub-messages');
         })
         .map((item) => item.outerHTML.slice(0, 120));
