@@ -161,7 +161,8 @@ class TestFanOut:
         RunSite.objects.bulk_create(RunSite(run=run, site_id=health.pk) for health in SiteHealth.objects.all())
         owed = Delivery.objects.filter(user_id__lte="user_000500").update(status="pending", next_attempt_at=timezone.now(), run_id=run.pk)
         plan = explain(runs.GIVE_UP, {"run": run.pk, "wait": runs.LONG_WAIT}, run=True)
-        assert looked_at(plan) < 2 * owed
+        # Once by when it is due, and by either index of the update; each with each would be more with every site.
+        assert looked_at(plan) < 3 * owed
 
 
 class TestStatusPage:
