@@ -156,12 +156,12 @@ class TestFanOut:
         parameters = {"site": site, "cursor": "user_010000", "limit": 500, "run": 1, "user_ids": None, "cause": "cli", "actor": ""}
         assert read_whole(explain(walk.FEED.format(people=walk.EVERYONE), parameters)) == set()
 
-    def test_what_a_run_gives_up_is_looked_for_once_although_the_statistics_say_that_nothing_is_pending(self) -> None:
+    def test_a_run_finds_what_it_gives_up_without_comparing_each_with_each_whatever_the_statistics_say(self) -> None:
         run = SyncRun.objects.create(cause="sync_all", state=SyncRun.State.RUNNING)
         RunSite.objects.bulk_create(RunSite(run=run, site_id=health.pk) for health in SiteHealth.objects.all())
         owed = Delivery.objects.filter(user_id__lte="user_000500").update(status="pending", next_attempt_at=timezone.now(), run_id=run.pk)
         plan = explain(runs.GIVE_UP, {"run": run.pk, "wait": runs.LONG_WAIT}, run=True)
-        # Once by when it is due, and by either index of the update; each with each would be more with every site.
+        # Once to find it, and once more where the update is by the run's index. Each with each is more with every site.
         assert looked_at(plan) < 3 * owed
 
 
