@@ -48,7 +48,8 @@ def test_axe_finds_nothing_on_the_login_page(visitor: BrowserContext, exhibition
     look_everywhere(page)
     page.get_by_label("Username").fill(LOGIN)
     page.get_by_label("Password").fill(PASSWORD + "?")
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()
     look_everywhere(page)
     page.close()
 
@@ -56,38 +57,45 @@ def test_axe_finds_nothing_on_the_login_page(visitor: BrowserContext, exhibition
 def test_axe_finds_nothing_on_pages_that_are_shown_after_a_click(page: Page, exhibition: Exhibition) -> None:
     page.goto(exhibition.address("/admin/ssodash/apitoken/add/"))
     page.get_by_label("Name").fill("axe")
-    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
     look_everywhere(page)
     page.goto(exhibition.address("/admin/users/userprofile/add/"))
-    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
     look_everywhere(page)
     page.goto(exhibition.address("/admin/users/userprofile/import/"))
     content = b"email,full_name,role\nann@example.com,Ann,user\nno-address,Bob,user\nu3@example.com,Changed,lead\n"
     page.get_by_label("File", exact=True).set_input_files({"name": "users.csv", "mimeType": "text/csv", "buffer": content})
-    page.get_by_role("button", name="Show what it does").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show what it does").click()
     look_everywhere(page)
 
 
 def test_axe_finds_nothing_on_the_pages_of_an_import_and_of_a_bulk_change(page: Page, exhibition: Exhibition) -> None:
     page.goto(exhibition.address("/admin/users/userprofile/import/"))
     page.get_by_label("File", exact=True).set_input_files({"name": "empty.csv", "mimeType": "text/csv", "buffer": b"name\nAda\n"})
-    page.get_by_role("button", name="Show what it does").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show what it does").click()
     look_everywhere(page)
     file = b"email,full_name,role,Team\nnew@example.com,New,user,A\nnobody,No Email,user,A\n"
     page.get_by_label("File", exact=True).set_input_files({"name": "people.csv", "mimeType": "text/csv", "buffer": file})
-    page.get_by_role("button", name="Show what it does").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show what it does").click()
     look_everywhere(page)
     page.goto(exhibition.address("/admin/users/userprofile/"))
     page.locator("input.action-select").first.check()
     page.locator("select[name=action]").select_option("change_role")
-    page.locator("#changelist-form").evaluate("form => form.submit()")
+    with page.expect_navigation():
+        page.locator("#changelist-form").evaluate("form => form.submit()")
     page.get_by_role("button", name="Change the role").wait_for()
     look_everywhere(page)
 
 
 def test_axe_finds_nothing_while_messages_are_shown(page: Page, exhibition: Exhibition) -> None:
     page.goto(exhibition.address("/admin/users/userprofile/{user}/change/"))
-    page.get_by_role("button", name="Save and continue editing").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save and continue editing").click()
     page.locator(".hub-messages > li").first.wait_for()
     look_everywhere(page)
     assert page.locator(".hub-messages > li").count()
