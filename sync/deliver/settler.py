@@ -16,7 +16,7 @@ from sync.deliver.shipments import Shipment, unpack
 
 LINGER = 0.01
 """Seconds that the first answer waits for others that are under way, to be settled with them."""
-GROUP = 500
+GROUP = 1000
 """Deliveries settled in one transaction; more only where one request holds more."""
 
 
