@@ -59,7 +59,7 @@ def run_here(run: SyncRun, *, ends: float | None = None, on_step: Callable[[Sync
             sender.fill()
             if sender.idle and not over:
                 time.sleep(0.2 if elsewhere else 0.02)  # what is left is leased by another process: look again soon
-            sender.step(0.0 if sender.filled else 0.05)
+            sender.step(0.05)
             if on_step:
                 on_step(run)
     except KeyboardInterrupt:

@@ -84,8 +84,7 @@ class Drain:
             self._hungry = sender.fill() > 0 or sender.contended
             if sender.contended and sender.idle:
                 self._stop.wait(0.005)
-        # Where a group was not filled, what is settled meanwhile makes the next one larger.
-        settled = 0 if sender.idle else sender.step(0.02 if (self._hungry or self._behind) and not sender.filled else 0.0)
+        settled = 0 if sender.idle else sender.step(0.02 if self._hungry or self._behind else 0.0)
         self._hungry = self._hungry or settled > 0
 
     def _await(self, sender: Sender, wait: float) -> None:

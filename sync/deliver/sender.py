@@ -18,7 +18,7 @@ from sync.deliver.targets import Slot, limited, open_slots
 from sync.outcomes import Outcome
 
 GROUP = 1000
-"""Deliveries claimed in one transaction; more only where one request holds more. It takes some 30 ms."""
+"""Deliveries claimed in one transaction; more only where one request holds more."""
 LOOKED_AT_FOR = 0.1
 """Seconds for which what is open is not looked at again, while there is more to do there than can be claimed at a time."""
 AHEAD = 64
@@ -47,8 +47,7 @@ class Sender:
         self._batch_sizes: dict[int, int] = {}
         self._open: list[Slot] = []
         self._look_again_at = 0.0
-        self.filled = False
-        """Whether the last `fill` claimed as many as are claimed at a time, so that there is likely room, and more due, for another."""
+        self._filled = False
         self.contended = False
         """Whether the last `fill` left out what another process was just claiming: worth another look soon."""
 
@@ -72,7 +71,7 @@ class Sender:
         self._pace.clear()
         taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, keep_plan=self._keep_plans)
         self.contended = taken.contended
-        self.filled = len(taken.claims) >= GROUP
+        self._filled = len(taken.claims) >= GROUP
         if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not slots or any(slot.probe for slot in slots):
             self.look_again()
         packed = pack(taken.claims, self._batch_sizes)
@@ -114,9 +113,15 @@ class Sender:
         return chosen
 
     def step(self, wait: float) -> int:
-        """Waits at most `wait` seconds for something to be settled; returns how many attempts were. Raises what the database raised."""
+        """Waits at most `wait` seconds for something to be settled; returns how many attempts were. Raises what the database raised.
+
+        Does not wait right after a `fill` that claimed a whole group, since there is likely room, and more due, for another. After
+        others, what is settled meanwhile makes the next group larger.
+        """
         if self.idle:
             return 0
+        if self._filled:
+            wait, self._filled = 0.0, False
         settled = 0
         for report in self._settler.look(wait):
             settled += report.settled
