@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Sequence
 
 MAX_KEPT = 2000
 """Characters of an answer that are kept."""
@@ -29,7 +30,7 @@ _FIELDS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PARAMETERS = re.compile(rf"((?<![\w.-])[\w.-]{{0,64}}{_WORDS}[\w-]{{0,64}}=)[^\s&\"'<>;,]+", re.IGNORECASE)
-# One of these is in all that the patterns find.
+# One of these, or "://", is in all that the patterns find.
 _BEGINNINGS = ("whsec_", "v1", "eyJ", "k_live_", "k_test_", "gh", "AKIA", "-----BEGIN")
 _HINTS = ("bearer", "basic", "password", "passwd", "secret", "token", "api", "authorization", "credential", "signature")
 _USERINFO = re.compile(r"(://)[^/\s:@]{0,200}:[^/\s@]{1,200}(@)")
@@ -40,6 +41,14 @@ def response_text(body: bytes) -> str:
     """An answer's body as text of at most 2,000 characters, secrets replaced, fit for a PostgreSQL text column."""
     # More than is kept, since it may shrink; but not all of it: a hostile 64 kB would keep the patterns busy.
     return redact(clean(body[: MAX_KEPT * 4].decode("utf-8", "replace")))[:MAX_KEPT]
+
+
+def response_texts(bodies: Sequence[bytes]) -> list[str]:
+    """As `response_text` of each, faster: whether anything in them might be a secret is looked for in all of them together."""
+    texts = [clean(body[: MAX_KEPT * 4].decode("utf-8", "replace")) for body in bodies]
+    if _is_harmless("\n".join(texts)):
+        return [text[:MAX_KEPT] for text in texts]
+    return [response_text(body) for body in bodies]
 
 
 def line(text: str, limit: int = MAX_LINE) -> str:
@@ -56,10 +65,17 @@ def clean(text: str) -> str:
 def redact(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
     # Most answers have none of these in them, which is found out in a tenth of the time that the patterns take.
-    if any(map(text.__contains__, _BEGINNINGS)):
-        text = _SECRETS.sub(REDACTED, text)
-    if any(map(text.casefold().__contains__, _HINTS)):
-        text = _SCHEMES.sub(rf"\1{REDACTED}", text)
-        text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
-        text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
-    return _USERINFO.sub(rf"\1{REDACTED}\2", text) if "://" in text else text
+    if _is_harmless(text):
+        return text
+    text = _SECRETS.sub(REDACTED, text)
+    text = _SCHEMES.sub(rf"\1{REDACTED}", text)
+    text = _FIELDS.sub(rf'\1"{REDACTED}"', text)
+    text = _PARAMETERS.sub(rf"\1{REDACTED}", text)
+    return _USERINFO.sub(rf"\1{REDACTED}\2", text)
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether nothing is in it that is in all that the patterns find."""
+    if any(map(text.__contains__, _BEGINNINGS)) or "://" in text:
+        return False
+    return not any(map(text.casefold().__contains__, _HINTS))
