@@ -7,7 +7,7 @@ from django.conf import settings
 
 from sites.models import ConnectedSite
 from sync import fanout, runs, tasks_queue
-from sync.deliver.leases import free_lost
+from sync.deliver.lost import free_lost
 from sync.deliver.sender import Sender
 from sync.models import OutboxEntry, SyncRun
 

@@ -27,7 +27,7 @@ with target as materialized (
     -- left it, and its user is looked at again.
     select t.user_id, t.alive, t.version, s.id as site_id, s.is_active as site_active, s.epoch, p.action, d.id as delivery_id,
         d.wanted_version, row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) as seen,
-        d.id is not null and p.action = 'delete' and d.status <> 'in_progress' and (d.attempted_version is null
+        d.id is not null and p.action = 'delete' and (d.attempted_version is null
             or (not t.alive and d.status = 'success' and d.acked_action = 'delete' and d.acked_epoch = s.epoch)) as forgettable,
         p.action <> d.wanted_action
             or (p.action = 'upsert' and d.wanted_version < t.version)
@@ -55,7 +55,7 @@ with target as materialized (
         wanted_version = case when p.needs_version and p.action = 'delete' then nextval('user_sync_version_seq')
             else greatest(p.version, d.wanted_version) end,
         wanted_generation = d.wanted_generation + p.resend,
-        status = case when d.status = 'in_progress' then d.status
+        status = case
             when p.resend = 0 and p.action = 'upsert' and {acked}
                 and d.acked_version >= greatest(p.version, d.wanted_version) and d.acked_epoch = p.epoch then 'success'
             else 'pending' end,
@@ -71,7 +71,7 @@ with target as materialized (
     where p.action = 'upsert' and p.site_active and p.delivery_id is null
     on conflict (site_id, user_id) do update set
         wanted_action = 'upsert', wanted_version = excluded.wanted_version, next_attempt_at = now(),
-        status = case when d.status = 'in_progress' then d.status
+        status = case
             -- Fanned out elsewhere in an older version, but sent ahead in this one.
             when {acked} and d.acked_version >= excluded.wanted_version
                 and d.acked_epoch = (select s.epoch from connected_sites s where s.id = d.site_id) then 'success'

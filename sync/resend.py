@@ -14,7 +14,7 @@ upserts as (
         wanted_action = 'upsert', wanted_version = greatest(d.wanted_version, excluded.wanted_version),
         wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = now(),
         cause = excluded.cause, actor = excluded.actor, run_id = excluded.run_id,
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
+        status = 'pending'
         -- Back in scope, not fanned out yet: the fan-out gives a version above the removal's.
         where d.wanted_action = 'upsert' or greatest(d.wanted_version, d.attempted_version) < excluded.wanted_version
     returning d.id
@@ -25,7 +25,7 @@ upserts as (
         wanted_version = case when d.wanted_action = 'delete' then greatest(d.wanted_version, p.version)
             else nextval('user_sync_version_seq') end,
         tries = 0, next_attempt_at = now(), cause = %(cause)s, actor = %(actor)s, run_id = p.run_id,
-        status = case when d.status = 'in_progress' then d.status else 'pending' end
+        status = 'pending'
     from pair p
     where not p.belongs and d.site_id = p.site_id and d.user_id = p.user_id and d.attempted_version is not null
     returning d.id

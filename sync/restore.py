@@ -21,7 +21,7 @@ select setval('user_sync_version_seq', greatest(
 REMOVALS = """
 update user_sync_delivery set wanted_version = nextval('user_sync_version_seq'), wanted_generation = wanted_generation + 1, tries = 0,
     next_attempt_at = now(), cause = 'reconcile', actor = '', run_id = null,
-    status = case when status = 'in_progress' then status else 'pending' end
+    status = 'pending'
 where wanted_action = 'delete' and attempted_version is not null
 """
 

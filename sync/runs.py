@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from sites.models import ConnectedSite
 from sync import fanout, tasks_queue
-from sync.models import Delivery, RunSite, SyncRun
+from sync.models import UNDER_WAY, Delivery, RunSite, SyncRun
 from sync.walk import Walk
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ def cancel(run: SyncRun) -> bool:
         state=SyncRun.State.CANCELLED, finished_at=timezone.now(), lease_token=None, lease_until=None
     )
     if cancelled:
-        Delivery.objects.filter(run_id=run.pk, status="pending").update(run_id=None)
+        # What is under way stays the run's, which waits for it should it be resumed.
+        Delivery.objects.filter(run_id=run.pk, status="pending").exclude(pk__in=RawSQL(UNDER_WAY, [])).update(run_id=None)  # noqa: S611
     return bool(cancelled)
 
 
@@ -151,8 +153,8 @@ with troubled as materialized (
     where r.run_id = %(run)s and not r.finished
 )
 update user_sync_delivery set run_id = null
-where id = any (array(select id from stuck)) and run_id = %(run)s and status = 'pending'
-"""
+where id = any (array(select id from stuck)) and run_id = %(run)s and status = 'pending' and id not in {under_way}
+""".replace("{under_way}", UNDER_WAY)
 # The total was an estimate made before the walk.
 FED = "update user_sync_run_site set cursor = %(cursor)s, fed = fed + %(owed)s, total = greatest(total, fed + %(owed)s) where id = %(part)s"
 FED_ALL = "update user_sync_run_site set cursor = %(cursor)s, fed = fed + %(owed)s, total = fed + %(owed)s where id = %(part)s"

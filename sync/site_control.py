@@ -84,7 +84,7 @@ def probe_site(site: ConnectedSite, *, actor: str = "") -> Told:
         return Told(_("%(site)s is not quarantined, so there is nothing to probe; nothing changed.") % {"site": site}, False)
     if not site.is_active:
         return Told(_("%(site)s is inactive: activate it first. Nothing was changed.") % {"site": site}, False)
-    if not Delivery.objects.filter(site_id=site.pk, status__in=["pending", "in_progress"]).exists():
+    if not Delivery.objects.filter(site_id=site.pk, status="pending").exists():
         told = _("%(site)s is owed nothing that a probe could be made with: the next change for it is one. Nothing was changed.")
         return Told(told % {"site": site}, False)
     health.next_probe_at, health.throttled_until = Now(), None  # by the database's clock, which the senders compare with

@@ -1,7 +1,7 @@
 """A run's walk over the users of a site, in key order: whom it owes next, and how many it will owe.
 
 A run over everyone reads the users. One over only what is out of date reads what is known not to be in sync: deliveries that are
-pending, in progress or failed (each state by its index) and users not fanned out yet. Whatever else could be out of date
+pending or failed (each state by its index) and users not fanned out yet. Whatever else could be out of date
 (a new, moved, re-scoped or re-activated site) has its site marked for reconcile: such a site, and one with very many open deliveries,
 is walked user by user.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from sync.models import UNDER_WAY
 from sync.resend import OWE_AGAIN
 
 FEW = 5000
@@ -29,7 +30,6 @@ CHOSEN = "(%(user_ids)s::text[] is null or u.user_id = any (%(user_ids)s::text[]
 
 CANDIDATES = """(
     select e.user_id from user_sync_delivery e where e.site_id = %(site)s and e.status = 'pending' and e.user_id > %(cursor)s
-    union select e.user_id from user_sync_delivery e where e.site_id = %(site)s and e.status = 'in_progress' and e.user_id > %(cursor)s
     union select e.user_id from user_sync_delivery e where e.site_id = %(site)s and e.status = 'failed' and e.user_id > %(cursor)s
     union select o.user_id from user_sync_outbox o where o.user_id > %(cursor)s
 )"""
@@ -56,7 +56,7 @@ select (select count(*) from chunk), (select max(user_id) from chunk), n from ow
 """  # noqa: S608
 COUNT = f"with {SITE} select count(*) from {{people}}"  # noqa: S608
 
-GONE = """
+GONE = f"""
 select e.id from (
     select id, user_id from user_sync_delivery
     where site_id = %(site)s and status = 'pending' and wanted_action = 'delete' and attempted_version is not null
@@ -65,8 +65,8 @@ select e.id from (
     where site_id = %(site)s and status = 'failed' and wanted_action = 'delete' and attempted_version is not null
 ) e
 where (%(user_ids)s::text[] is null or e.user_id = any (%(user_ids)s::text[]))
-    and not exists (select from user_profiles u where u.user_id = e.user_id)
-"""
+    and not exists (select from user_profiles u where u.user_id = e.user_id) and e.id not in {UNDER_WAY}
+"""  # noqa: S608
 FEED_GONE = f"""
 update user_sync_delivery d set wanted_generation = wanted_generation + 1, tries = 0, next_attempt_at = now(), cause = %(cause)s,
     actor = %(actor)s, status = 'pending',
@@ -83,7 +83,6 @@ STATE = """
 select h.reconcile_wanted is distinct from h.reconcile_done,
     h.reconcile_wanted is distinct from h.reconcile_done and h.reconcile_reason not in ('daily', 'asked for'),
     (select count(*) from (select from user_sync_delivery where site_id = %(site)s and status = 'pending' limit %(few)s) p)
-    + (select count(*) from (select from user_sync_delivery where site_id = %(site)s and status = 'in_progress' limit %(few)s) i)
     + (select count(*) from (select from user_sync_delivery where site_id = %(site)s and status = 'failed' limit %(few)s) f)
     + (select count(*) from (select from user_sync_outbox limit %(few)s) o) >= %(few)s
 from connected_sites s left join user_sync_site_health h on h.site_id = s.id where s.id = %(site)s

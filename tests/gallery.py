@@ -10,7 +10,7 @@ from django.db import connection
 from sites.models import ConnectedSite, issue_signing_secret
 from ssodash.models import ApiToken
 from sync.models import Delivery, SyncRun, UserSyncLog
-from tests.sync.conftest import catch_up, sql
+from tests.sync.conftest import catch_up, put_under_way, sql
 from users.models import UserProfile
 
 LOGIN, PASSWORD = "root", "correct horse battery staple"
@@ -18,8 +18,10 @@ STATES = (
     # How every eighth pair stands; the rest are in sync.
     (0, "failed", "HTTP 422: no licence left for this user"),
     (1, "pending", "Connection refused"),
-    (2, "in_progress", ""),
+    (2, "pending", ""),
 )
+UNDER_WAY = "mod(d.id, 8) = 2"
+"""Of these, what a request is under way for."""
 
 SETTLE = """
 update user_sync_delivery d set status = 'success', attempted_action = wanted_action, attempted_version = wanted_version,
@@ -30,11 +32,7 @@ from connected_sites s where s.id = d.site_id
 """
 STATE = """
 update user_sync_delivery set status = %(status)s, last_error = %(error)s, acked_version = null, acked_action = null, tries = 3,
-    next_attempt_at = case when %(status)s = 'pending' then now() + interval '5 minutes' end,
-    lease_token = case when %(status)s = 'in_progress' then gen_random_uuid() end,
-    lease_until = case when %(status)s = 'in_progress' then now() + interval '1 hour' end,
-    lease_started_at = case when %(status)s = 'in_progress' then now() end,
-    lease_cause = case when %(status)s = 'in_progress' then 'change' end, lease_actor = ''
+    next_attempt_at = case when %(status)s = 'pending' then now() + interval '5 minutes' end
 where id %% 8 = %(remainder)s
 """
 LOG = """
@@ -98,6 +96,7 @@ class Gallery:
         with connection.cursor() as cursor:
             for remainder, status, error in STATES:
                 cursor.execute(STATE, {"remainder": remainder, "status": status, "error": error})
+        put_under_way(UNDER_WAY)
         sql(LOG, attempts)
         sql(EVENTS)
         by_name = dict(ConnectedSite.objects.values_list("name", "pk"))

@@ -19,7 +19,6 @@ from users.models import UserProfile
 
 LOOKS = {
     "pending": ("pending", "schedule"),
-    "in_progress": ("in_progress", "progress_activity"),
     "success": ("success", "check_circle"),
     "failed": ("failed", "error"),
 }

@@ -1,4 +1,4 @@
-"""Claim what is due: a lease, the attempted state and the content to send, in one statement, committed before any request leaves."""
+"""Claim what is due: leases and the content to send, in one statement, committed before any request leaves."""
 
 import math
 import secrets
@@ -29,82 +29,101 @@ LOCKS = 7_301_951
 
 LOCK = "select pg_advisory_xact_lock(%(locks)s, site_id::int) from unnest(%(sites)s::bigint[]) with ordinality as t (site_id, n) order by n"
 
+MOST_REQUESTS = 4096
+"""More than are claimed for a site at a time: so far apart are the leases' numbers of one site and those of the next."""
+
 TRY_LOCK = "select site_id from unnest(%(sites)s::bigint[]) as t (site_id) where pg_try_advisory_xact_lock(%(locks)s, site_id::int)"
 
 CLAIM = """
 with slot as (
     select *
     from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(requests)s::int[], %(owns)s::int[], %(aheads)s::int[], %(batches)s::int[],
-        %(probes)s::boolean[]) as t (site_id, epoch, requests, own, ahead, batch, probe)
+        %(probes)s::boolean[]) with ordinality as t (site_id, epoch, requests, own, ahead, batch, probe, number)
 ), due as materialized (
-    select due.id, due.user_id, due.wanted_action, due.wanted_version, s.id as site_id, s.epoch, s.timeout, slot.batch, slot.probe,
-        u.version, u.email, u.full_name, u.role, u.is_active, u.updated_at, leased.allowed,
-        due.attempted_email as last_email, due.acked_email as known_email,
-        case when u.id is not null and user_sync_in_scope(u.is_active, u.role, s.roles) then 'upsert' else 'delete' end as action
-    from slot
-    join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
-    left join user_sync_site_health h on h.site_id = s.id
-    -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody holds more than it sends,
-    -- nor begins while the others' and its own reach the limit: so the limit holds over all processes.
-    cross join lateral (
-        select s.max_in_flight - greatest(0, count(*) - slot.own) as allowed, count(*) = 0 as nobody
-        from user_sync_delivery d
-        where d.lease_leads and d.site_id = slot.site_id and d.lease_until > now() and d.status = 'in_progress'
-    ) leased
-    cross join lateral (
-        select case
-            -- It was open when the slots were looked at; a pause counts from the moment it is committed.
-            when not ({open} and (slot.probe or h.quarantined_at is null)) then 0
-            when slot.probe then case when leased.nobody then 1 else 0 end
-            when leased.allowed <= 0 then 0
-            else least(slot.requests, leased.allowed + slot.ahead - slot.own) * slot.batch end as n
-    ) room
-    cross join lateral (
-        select d.id, d.user_id, d.wanted_action, d.wanted_version, d.attempted_email, d.acked_email from user_sync_delivery d
-        where d.site_id = slot.site_id and d.status = 'pending'
-            and d.next_attempt_at <= case when slot.probe then 'infinity' else now() end
-            and (%(user_ids)s::text[] is null or d.user_id = any (%(user_ids)s::text[]))
-            and (%(run_id)s::bigint is null or d.run_id = %(run_id)s::bigint)
-        order by d.next_attempt_at limit greatest(room.n, 0) for no key update skip locked
-    ) due
-    left join user_profiles u on u.user_id = due.user_id
-), ready as (
-    select *, (row_number() over (partition by site_id) - 1) %% batch = 0 as leads from due
-    -- The delivery is as its lock found it, the user as the statement began. Is that older than what is wanted, the next claim takes it:
-    -- otherwise older content would go out under the newer version (tests/sync/test_interleavings_in_sql.py).
-    where action = wanted_action and (action = 'delete' or version >= wanted_version)
-), claimed as (
-    update user_sync_delivery d set
-        status = 'in_progress',
+    -- All of it as the statement began: nobody else claims at these sites, and what changes meanwhile, the settle finds changed.
+    select r.*, %(first)s::bigint + r.slot * {most} + (r.place - 1) / r.batch as lease_id,
+        -- What a fan-out would not expect of a delivery that is owed this: that anything was sent at all, another action, version, address.
+        r.attempted_version is null or r.attempted_action <> r.action or r.next_version > greatest(r.wanted_version, r.attempted_version)
+            or r.attempted_email is distinct from r.next_email as tells
+    from (
+        select d.*, s.id as site_id, s.epoch, s.timeout, slot.number as slot, slot.batch, slot.probe, leased.allowed,
+            u.full_name, u.role, u.is_active, u.updated_at, a.action,
+            a.action = d.wanted_action and (a.action = 'delete' or u.version >= d.wanted_version) as fits,
+            -- Sent ahead of its fan-out, a version may be above what is wanted: nothing below it follows.
+            greatest(d.wanted_version, d.attempted_version, case when a.action = 'upsert' then u.version end) as next_version,
+            case when a.action = 'upsert' then u.email else coalesce(d.acked_email, d.attempted_email, u.email, '') end as next_email
+        from slot
+        join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
+        left join user_sync_site_health h on h.site_id = s.id
+        -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody holds more than it
+        -- sends, nor begins while the others' and its own reach the limit: so the limit holds over all processes.
+        cross join lateral (
+            select s.max_in_flight - greatest(0, count(*) - slot.own) as allowed, count(*) = 0 as nobody
+            from user_sync_lease l where l.site_id = slot.site_id and l.until > now()
+        ) leased
+        cross join lateral (
+            select case
+                -- It was open when the slots were looked at; a pause counts from the moment it is committed.
+                when not ({open} and (slot.probe or h.quarantined_at is null)) then 0
+                when slot.probe then case when leased.nobody then 1 else 0 end
+                when leased.allowed <= 0 then 0
+                else least(slot.requests, leased.allowed + slot.ahead - slot.own) * slot.batch end as n
+        ) room
+        cross join lateral (
+            select d.id, d.user_id, d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_action, d.attempted_version,
+                d.attempted_email, d.acked_email, d.tries, d.cause, d.actor, d.run_id,
+                row_number() over (order by d.next_attempt_at) as place,
+                row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) as seen
+            from user_sync_delivery d
+            where d.site_id = slot.site_id and d.status = 'pending'
+                and d.next_attempt_at <= case when slot.probe then 'infinity' else now() end
+                and (%(user_ids)s::text[] is null or d.user_id = any (%(user_ids)s::text[]))
+                and (%(run_id)s::bigint is null or d.run_id = %(run_id)s::bigint)
+                -- Read once into a hash table: what is leased at the site lies before what is due there.
+                and d.id not in (select unnest(l.delivery_ids) from user_sync_lease l where l.site_id = any (%(sites)s::bigint[]))
+            order by d.next_attempt_at limit greatest(room.n, 0)
+        ) d
+        left join user_profiles u on u.user_id = d.user_id
+        cross join lateral (
+            select case when u.id is not null and user_sync_in_scope(u.is_active, u.role, s.roles) then 'upsert' else 'delete' end as action
+        ) a
+    ) r
+), told as materialized (
+    -- It is written into the delivery, and is as the lock finds it: where a fan-out is at work, the next claim takes it.
+    select r.id from due r join user_sync_delivery d on d.id = r.id
+    where r.fits and r.tells
+        and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) is not distinct from r.seen
+    for no key update of d skip locked
+), taken as materialized (
+    select r.*,
         -- As unique as the salt, at a fifth of the cost of a random one.
-        lease_token = md5(%(salt)s || d.id)::uuid,
-        lease_started_at = clock_timestamp(),
-        lease_until = clock_timestamp() + make_interval(secs => r.timeout + %(grace)s),
+        md5(%(salt)s || r.id)::uuid as token,
         -- A probe is the hub's own doing, whoever it was that changed the user.
-        lease_cause = case when r.probe then 'probe' when d.tries = 0 then d.cause else 'retry' end,
-        lease_actor = case when r.probe then '' else d.actor end,
-        lease_run_id = d.run_id,
-        lease_leads = r.leads,
-        attempted_action = r.action,
-        -- Sent ahead of its fan-out, a version may be above what is wanted: nothing below it follows.
-        attempted_version = greatest(d.wanted_version, d.attempted_version, case when r.action = 'upsert' then r.version end),
-        attempted_generation = d.wanted_generation,
-        attempted_epoch = r.epoch,
-        attempted_email = case when r.action = 'upsert' then r.email else coalesce(r.known_email, r.last_email, r.email, '') end,
-        tries = d.tries + case when r.probe then 0 else 1 end
-    from ready r where d.id = r.id
-    returning d.id, d.lease_token::text, d.lease_started_at::text, d.site_id, d.user_id, d.attempted_action, d.attempted_version,
-        d.attempted_generation, d.attempted_email, d.tries, d.lease_cause, d.lease_actor, d.lease_run_id,
-        coalesce(r.full_name, ''), coalesce(r.role, ''), coalesce(r.is_active, false), r.updated_at,
-        coalesce(r.known_email, r.last_email), r.probe, r.allowed
+        case when r.probe then 'probe' when r.tries = 0 then r.cause else 'retry' end as why,
+        case when r.probe then '' else r.actor end as who
+    from due r where r.fits and (not r.tells or r.id in (select t.id from told t))
+), written as (
+    update user_sync_delivery d set attempted_action = t.action, attempted_version = t.next_version,
+        attempted_generation = t.wanted_generation, attempted_epoch = t.epoch, attempted_email = t.next_email
+    from taken t where t.tells and d.id = t.id
+), leased as (
+    insert into user_sync_lease (id, site_id, epoch, probe, started_at, until, delivery_ids, tokens, versions, generations, causes, actors,
+        run_ids)
+    select lease_id, min(site_id), min(epoch), bool_or(probe), (select clock_timestamp()),
+        (select clock_timestamp()) + make_interval(secs => min(timeout) + %(grace)s),
+        array_agg(id), array_agg(token), array_agg(next_version), array_agg(wanted_generation), array_agg(why), array_agg(who),
+        array_agg(run_id)
+    from taken group by lease_id
 )
-select null as stale, claimed.* from claimed
+select null as stale, id, lease_id, token::text, (select clock_timestamp()::text), site_id, user_id, action, next_version,
+    wanted_generation, next_email, tries + case when probe then 0 else 1 end, why, who, run_id, coalesce(full_name, ''),
+    coalesce(role, ''), coalesce(is_active, false), updated_at, coalesce(acked_email, attempted_email), probe, allowed
+from taken
 union all
-select user_id, null, null, null, null, null, null, null, null, null, null,
+select user_id, null, null, null, null, null, null, null, null, null, null, null,
     null, null, null, null, null, null, null, null, null, null
--- What `ready` left out, said once more: joined with it, each would be compared with each.
-from due where not (action = wanted_action and (action = 'delete' or version >= wanted_version))
-""".replace("{open}", OPEN)
+from due where not fits
+""".replace("{open}", OPEN).replace("{most}", str(MOST_REQUESTS))
 
 
 @dataclass(slots=True)  # not frozen, which takes six times as long to make; nothing changes it
@@ -112,7 +131,10 @@ class Claim:
     """One delivery under lease, with the content to send."""
 
     delivery_id: int
+    lease: int
+    """Shared by those that travel in one request."""
     token: str
+    """The attempt's id."""
     started_at: str
     """As PostgreSQL writes it."""
     target: Target
@@ -186,6 +208,7 @@ def _take(
             "user_ids": None if user_ids is None else list(user_ids),
             "run_id": run_id,
             "grace": LEASE_GRACE,
+            "first": secrets.randbits(38) << 24,
             "salt": secrets.token_hex(16),
         }
         rows = kept.fetch(CLAIM, parameters, keep_plan=keep_plan)
@@ -195,7 +218,7 @@ def _take(
         _bring_up_to_date(stale)
     targets = {slot.target.site_id: slot.target for slot in slots}
     taken = [row[1:] for row in rows if row[0] is None]
-    return Taken([_claim(row, targets) for row in taken], {row[3]: row[19] for row in taken}, contended or bool(stale))
+    return Taken([_claim(row, targets) for row in taken], {row[4]: row[20] for row in taken}, contended or bool(stale))
 
 
 def _lock(site_ids: list[int], within: float | None) -> set[int]:
@@ -216,8 +239,8 @@ def _bring_up_to_date(stale: Sequence[tuple[str, int | None]]) -> None:
 
 
 def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
-    (delivery_id, token, started_at, site_id, user_id, action, version, generation, email, tries, cause, actor, run_id) = row[:13]
-    full_name, role, is_active, updated_at, known_email, probe = row[13:19]
+    (delivery_id, lease, token, started_at, site_id, user_id, action, version, generation, email, tries, cause, actor, run_id) = row[:14]
+    full_name, role, is_active, updated_at, known_email, probe = row[14:20]
     message = Message(
         message_id=message_id(delivery_id, version, generation),
         user_id=user_id,
@@ -230,4 +253,4 @@ def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
         updated_at=updated_at,
         previous_email=known_email if action == "upsert" and known_email and known_email != email else None,
     )
-    return Claim(delivery_id, token, started_at, targets[site_id], message, generation, tries, cause, actor, run_id, probe)
+    return Claim(delivery_id, lease, token, started_at, targets[site_id], message, generation, tries, cause, actor, run_id, probe)

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 
 from sync import fanout, reconcile
-from sync.deliver.leases import free_lost
+from sync.deliver.lost import free_lost
 from sync.deliver.sender import Sender
 
 logger = logging.getLogger(__name__)

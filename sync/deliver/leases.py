@@ -1,60 +1,58 @@
-"""Leases whose holder ended before it settled: freed, with a `lost` row in the log."""
+"""Leases: which deliveries are under way. One a request; `claim` makes them, and whoever ends one ends it here."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import connection
 
-from sync import backoff, fanout
-from sync.deliver.settle import write_log
-from sync.payloads import message_id
+from sync.deliver import kept
 
-EXPIRED = """
-select d.id, d.lease_token, d.user_id, d.attempted_email, d.site_id, s.name, d.attempted_action, d.attempted_version,
-    d.attempted_generation, coalesce(d.lease_cause, d.cause), coalesce(d.lease_actor, d.actor), d.lease_run_id, d.lease_started_at, d.tries
-from user_sync_delivery d join connected_sites s on s.id = d.site_id
-where d.status = 'in_progress' and (d.lease_until < now() or d.lease_token = any (%(tokens)s::uuid[]))
-order by d.lease_until limit %(limit)s for no key update of d skip locked
+END = """
+delete from user_sync_lease l using unnest(%(ids)s::bigint[], %(deliveries)s::text[]) as g (id, deliveries)
+where l.id = g.id and l.delivery_ids = g.deliveries::bigint[] returning l.id
 """
 
-FREE = """
-with freed as (
-    update user_sync_delivery d set status = 'pending', next_attempt_at = clock_timestamp() + make_interval(secs => f.delay),
-        last_error = f.error, run_id = case when d.run_id is distinct from f.of_run then d.run_id end,
-        lease_token = null, lease_until = null, lease_started_at = null, lease_cause = null, lease_actor = null, lease_run_id = null,
-        lease_leads = false
-    from (select d.lease_run_id as of_run, f.*
-        from unnest(%(ids)s::bigint[], %(delays)s::float8[], %(errors)s::text[]) as f (id, delay, error)
-        join user_sync_delivery d using (id)) f
-    where d.id = f.id returning f.of_run, d.site_id
+HELD = "select id, delivery_ids from user_sync_lease where id = any (%s) order by id for update"
+
+SHORTEN = """
+update user_sync_lease l
+set (delivery_ids, tokens, versions, generations, causes, actors, run_ids) = (
+    select array_agg(t.delivery_id order by t.n), array_agg(t.token order by t.n), array_agg(t.version order by t.n),
+        array_agg(t.generation order by t.n), array_agg(t.cause order by t.n), array_agg(t.actor order by t.n),
+        array_agg(t.run_id order by t.n)
+    from unnest(l.delivery_ids, l.tokens, l.versions, l.generations, l.causes, l.actors, l.run_ids) with ordinality
+        as t (delivery_id, token, version, generation, cause, actor, run_id, n)
+    where t.delivery_id <> all (g.deliveries::bigint[])
 )
-update user_sync_run_site r set failed = r.failed + t.n
-from (select of_run, site_id, count(*) as n from freed where of_run is not null group by of_run, site_id) t
-where r.run_id = t.of_run and r.site_id = t.site_id
+from unnest(%(ids)s::bigint[], %(deliveries)s::text[]) as g (id, deliveries) where l.id = g.id
 """
 
-LOST = "The sender ended before the answer came; the request may have arrived"
+
+def end(pairs: Iterable[tuple[int, int]], *, keep_plan: bool = False) -> set[tuple[int, int]]:
+    """Takes these deliveries out of their leases, each given as (lease, delivery); returns those that were still in theirs. A lease
+    that nothing is left of is gone. Must run inside a transaction. `keep_plan`: see `kept.fetch`."""
+    given: dict[int, list[int]] = {}
+    for lease, delivery_id in pairs:
+        given.setdefault(lease, []).append(delivery_id)
+    if not given:
+        return set()
+    ended = kept.fetch(END, _parameters(given), keep_plan=keep_plan)
+    held = {(lease, delivery_id) for (lease,) in ended for delivery_id in given.pop(lease)}
+    return held | _some_of(given) if given else held
 
 
-@fanout.retried_on_deadlock
-@transaction.atomic
-def free_lost(*, tokens: Sequence[str] = (), reason: str = LOST, at_once: bool = False, limit: int = 1000) -> int:
-    """Frees expired leases, and those given (by their holder, which gives up); returns how many. They are tried again."""
+def _some_of(given: dict[int, list[int]]) -> set[tuple[int, int]]:
+    """Of leases of which only some deliveries are given, or which were freed meanwhile."""
     with connection.cursor() as cursor:
-        cursor.execute(EXPIRED, {"tokens": list(tokens), "limit": limit})
-        rows = cursor.fetchall()
-        if not rows:
-            return 0
-        delays = [0.0 if at_once else (backoff.delay_after(row[13]) or backoff.SCHEDULE[-1]).total_seconds() for row in rows]
-        cursor.execute(FREE, {"ids": [row[0] for row in rows], "delays": delays, "errors": [reason] * len(rows)})
-        now = timezone.now()
-        write_log(
-            cursor,
-            [
-                (token, user_id, email or "", site_id, name, action, version, generation, json.dumps(None), "lost", "lost", None,
-                 None, reason, "", message_id(delivery_id, version, generation), cause, actor, run_id, started, now)
-                for delivery_id, token, user_id, email, site_id, name, action, version, generation, cause, actor, run_id, started, _ in rows
-            ],
-        )  # fmt: skip
-    return len(rows)
+        cursor.execute(HELD, [list(given)])
+        left = dict(cursor.fetchall())
+        # In the order that the lease has them: it is compared as a whole.
+        ended = {lease: [each for each in left[lease] if each in given[lease]] for lease in left}
+        cursor.execute(SHORTEN, _parameters({lease: found for lease, found in ended.items() if found and len(found) < len(left[lease])}))
+        cursor.execute(END, _parameters({lease: found for lease, found in ended.items() if len(found) == len(left[lease])}))
+    return {(lease, delivery_id) for lease, found in ended.items() for delivery_id in found}
+
+
+def _parameters(given: dict[int, list[int]]) -> dict[str, str]:
+    """Arrays as PostgreSQL reads them: a thousand values are written so in a tenth of the time."""
+    deliveries = ",".join('"{' + ",".join(map(str, each)) + '}"' for each in given.values())
+    return {"ids": "{" + ",".join(map(str, given)) + "}", "deliveries": "{" + deliveries + "}"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sync.deliver.claim import claim_uncontended
 from sync.deliver.courier import Courier, answered_well
-from sync.deliver.leases import free_lost
+from sync.deliver.lost import give_up
 from sync.deliver.release import release
 from sync.deliver.settle import Attempt
 from sync.deliver.settler import Settler
@@ -65,7 +65,7 @@ class Sender:
         """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
         if time.monotonic() >= self._look_again_at:
             # Of what is free there, what is ours comes and goes until the next look: this is what the others leave.
-            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in open_slots()]
+            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in open_slots(keep_plan=self._keep_plans)]
             self._look_again_at = time.monotonic() + LOOKED_AT_FOR
         slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
         self._pace.clear()
@@ -124,7 +124,7 @@ class Sender:
             wait, self._filled = 0.0, False
         settled = 0
         for report in self._settler.look(wait):
-            settled += report.settled
+            settled += len(report.attempts)
             self._unsendable -= report.unsendable
             for shipment, attempts in report.done:
                 self._forget(shipment)
@@ -144,12 +144,11 @@ class Sender:
         self._courier.stop()
         self._settler.stop()
         self.step(0.0)
-        given_up = [claim.token for shipments in self._held.values() for shipment in shipments for claim in shipment.claims]
+        given_up = {claim.lease for shipments in self._held.values() for shipment in shipments for claim in shipment.claims}
         self._settler.close()
         self._held.clear()
         self._unsendable = 0
-        if given_up:
-            free_lost(tokens=given_up, reason="The sender was stopped before the answer came; the request may have arrived", at_once=True)
+        give_up(sorted(given_up))
 
     def close(self) -> None:
         """Ends the requests. What is under way stays leased until its lease expires."""

@@ -9,12 +9,12 @@ import orjson
 from django.db import connection, transaction
 
 from sync import backoff, fanout, payloads, quarantine, redact
-from sync.deliver import kept
+from sync.deliver import kept, leases
 from sync.deliver.claim import Claim
 from sync.outcomes import Outcome, Verdict
 
-_CHANGED = """(d.wanted_version > d.attempted_version or d.wanted_generation > d.attempted_generation
-            or d.wanted_action <> d.attempted_action or s.epoch <> d.attempted_epoch)"""
+_CHANGED = """(d.wanted_version > g.version or d.wanted_generation > g.generation or d.wanted_action <> d.attempted_action
+            or s.epoch <> g.epoch)"""
 """Of the row that is updated, never of one read beside it: where a fan-out held the row, only this one is as the fan-out left it."""
 
 SETTLE = """
@@ -22,16 +22,22 @@ with in_its_own_time as materialized (
     -- Should the server fall over before it has written this down, the lease expires and the delivery is tried again: no need to wait.
     select set_config('synchronous_commit', 'off', true)
 ), given as materialized (
-    select g.* from in_its_own_time, jsonb_to_recordset(%(attempts)s::jsonb) as g (
-        ordinal int, delivery_id bigint, token uuid, run_id bigint, ok boolean, digest text, remote_id text, error text, delay float8,
-        keep_try boolean, spent boolean
+    select n as ordinal, delivery_id, version, generation, epoch, run_id, true as ok, digest, null as remote_id, null as error,
+        null::float8 as delay, false as keep_try, false as spent
+    from in_its_own_time, unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(generations)s::int[], %(epochs)s::bigint[],
+        %(run_ids)s::bigint[], %(digests)s::text[]) with ordinality as t (delivery_id, version, generation, epoch, run_id, digest, n)
+    union all
+    select g.* from in_its_own_time, jsonb_to_recordset(%(others)s::jsonb) as g (
+        ordinal bigint, delivery_id bigint, version bigint, generation int, epoch bigint, run_id bigint, ok boolean, digest text,
+        remote_id text, error text, delay float8, keep_try boolean, spent boolean
     )
 ), settled as (
     update user_sync_delivery d set
         acked_action = case when g.ok then d.attempted_action else d.acked_action end,
-        acked_version = case when g.ok then d.attempted_version else d.acked_version end,
-        acked_generation = case when g.ok then d.attempted_generation else d.acked_generation end,
-        acked_epoch = case when g.ok then d.attempted_epoch else d.acked_epoch end,
+        acked_version = case when g.ok then g.version else d.acked_version end,
+        acked_generation = case when g.ok then g.generation else d.acked_generation end,
+        acked_epoch = case when g.ok then g.epoch else d.acked_epoch end,
+        attempted_version = g.version, attempted_generation = g.generation, attempted_epoch = g.epoch,
         -- After an acknowledged removal the site knows the user under no email.
         acked_email = case when g.ok and d.attempted_action = 'delete' then null when g.ok then d.attempted_email else d.acked_email end,
         attempted_email = case when g.ok and d.attempted_action = 'delete' then null else d.attempted_email end,
@@ -43,13 +49,11 @@ with in_its_own_time as materialized (
         -- Changed while under way and accepted: send the newer state now. Otherwise the wait that the outcome asks for.
         next_attempt_at = case when {changed} and (g.ok or g.spent) then clock_timestamp()
             when g.ok or g.spent then null else clock_timestamp() + make_interval(secs => coalesce(g.delay, 0)) end,
-        tries = case when {changed} then 0 when g.keep_try then d.tries - 1 else d.tries end,
+        tries = case when {changed} then 0 when g.keep_try then d.tries else d.tries + 1 end,
         -- What another run owes meanwhile stays that run's.
-        run_id = case when d.run_id is distinct from g.run_id then d.run_id end,
-        lease_token = null, lease_until = null, lease_started_at = null, lease_cause = null, lease_actor = null, lease_run_id = null,
-        lease_leads = false
+        run_id = case when d.run_id is distinct from g.run_id then d.run_id end
     from given g, connected_sites s
-    where d.id = g.delivery_id and d.lease_token = g.token and s.id = d.site_id
+    where d.id = g.delivery_id and s.id = d.site_id
     returning g.ordinal, d.status, d.site_id, g.ok, g.run_id
 ), progress as (
     update user_sync_run_site r set succeeded = r.succeeded + t.good, failed = r.failed + t.bad
@@ -67,8 +71,7 @@ with removed as (
     select * from unnest(%(sites)s::bigint[], %(emails)s::text[], %(user_ids)s::text[]) as t (site_id, email, user_id)
 )
 update user_sync_delivery d set
-    wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = clock_timestamp(), cause = 'removal',
-    status = case when d.status = 'in_progress' then d.status else 'pending' end
+    wanted_generation = d.wanted_generation + 1, tries = 0, next_attempt_at = clock_timestamp(), cause = 'removal', status = 'pending'
 from removed r
 join user_profiles u on lower(u.email) = lower(r.email) and u.user_id <> r.user_id
 where d.site_id = r.site_id and d.user_id = u.user_id and d.wanted_action = 'upsert' and d.attempted_version is not null
@@ -107,11 +110,14 @@ def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str,
     """
     if not attempts:
         return {}
-    given = [_given(ordinal, attempt) for ordinal, attempt in enumerate(attempts)]
-    settled = [
-        (attempts[ordinal], status)
-        for ordinal, status in kept.fetch(SETTLE, {"attempts": orjson.dumps(given).decode()}, keep_plan=keep_plan)
-    ]
+    held = leases.end([(attempt.claim.lease, attempt.claim.delivery_id) for attempt in attempts], keep_plan=keep_plan)
+    # Of those that are simply delivered there is little to say, so that is said the cheapest way; they are numbered first.
+    ours = [attempt for attempt in attempts if (attempt.claim.lease, attempt.claim.delivery_id) in held]
+    plain = [attempt for attempt in ours if _is_plain(attempt)]
+    others = [attempt for attempt in ours if not _is_plain(attempt)]
+    ordered = [*plain, *others]
+    parameters = _of_plain(plain) | {"others": orjson.dumps([_given(n, a) for n, a in enumerate(others, len(plain) + 1)]).decode()}
+    settled = [(ordered[n - 1], status) for n, status in kept.fetch(SETTLE, parameters, keep_plan=keep_plan)]
     with connection.cursor() as cursor:
         statuses = {attempt.claim.token: status for attempt, status in settled}
         removed = [a.claim for a, status in settled if status == "success" and a.claim.message.action == "delete"]
@@ -126,7 +132,8 @@ def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str,
             )
             cursor.execute(FORGET, {"ids": [claim.delivery_id for claim in removed]})
         now = datetime.now(UTC).isoformat()
-        write_log(cursor, [_log_row(attempt, statuses.get(attempt.claim.token), now) for attempt in attempts])
+        answers = redact.response_texts([attempt.response for attempt in attempts])
+        write_log(cursor, [_log_row(a, statuses.get(a.claim.token), answer, now) for a, answer in zip(attempts, answers, strict=True)])
     quarantine.record(
         (attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe)
         for attempt in attempts
@@ -152,29 +159,52 @@ def write_log(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
             copy.write_row(row)
 
 
+def _is_plain(attempt: Attempt) -> bool:
+    claim, verdict = attempt.claim, attempt.verdict
+    return verdict.outcome is Outcome.DELIVERED and verdict.remote_id is None and not claim.probe and claim.message.previous_email is None
+
+
+def _of_plain(attempts: Sequence[Attempt]) -> dict[str, str]:
+    claims = [attempt.claim for attempt in attempts]
+    return {
+        "ids": _array([claim.delivery_id for claim in claims]),
+        "versions": _array([claim.message.version for claim in claims]),
+        "generations": _array([claim.generation for claim in claims]),
+        "epochs": _array([claim.target.epoch for claim in claims]),
+        "run_ids": _array(["null" if claim.run_id is None else claim.run_id for claim in claims]),
+        "digests": _array([payloads.digest(claim.message) for claim in claims]),
+    }
+
+
+def _array(values: Sequence[int | str]) -> str:
+    """An array as PostgreSQL reads it, of what needs no quotes: to write the values one by one takes ten times as long."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
     claim, verdict = attempt.claim, attempt.verdict
     given: dict[str, Any] = {
         "ordinal": ordinal,
         "delivery_id": claim.delivery_id,
-        "token": claim.token,
+        "version": claim.message.version,
+        "generation": claim.generation,
+        "epoch": claim.target.epoch,
         "ok": verdict.outcome is Outcome.DELIVERED,
     }
     if claim.run_id is not None:
         given["run_id"] = claim.run_id
     if verdict.remote_id is not None:
         given["remote_id"] = verdict.remote_id
+    # A throttled request spends no try, nor does a probe.
+    given["keep_try"] = keep_try = verdict.outcome is Outcome.THROTTLED or claim.probe
     if verdict.outcome is Outcome.DELIVERED:
         given["digest"] = payloads.digest(claim.message)
         if claim.message.previous_email:
             given["error"] = _note(attempt)
         return given
-    keep_try = verdict.outcome is Outcome.THROTTLED or claim.probe
     wait = backoff.delay_after(claim.tries)
     given["error"] = verdict.error
     given["spent"] = verdict.outcome is Outcome.PERMANENT or (wait is None and not keep_try)
-    # A probe's claim counted no try, so there is none to give back.
-    given["keep_try"] = keep_try and not claim.probe
     if claim.probe:
         # Behind all others, so that the next probe takes the one probed longest ago. When the site reopens, all are due at once.
         wait = backoff.SCHEDULE[-1]
@@ -191,7 +221,7 @@ def _note(attempt: Attempt) -> str:
     return ""
 
 
-def _log_row(attempt: Attempt, status: str | None, now: str) -> tuple[Any, ...]:
+def _log_row(attempt: Attempt, status: str | None, answer: str, now: str) -> tuple[Any, ...]:
     claim, verdict, message = attempt.claim, attempt.verdict, attempt.claim.message
     result = (
         "success"
@@ -215,7 +245,7 @@ def _log_row(attempt: Attempt, status: str | None, now: str) -> tuple[Any, ...]:
         attempt.http_code,
         None if attempt.duration is None else round(attempt.duration * 1000),
         verdict.error,
-        redact.response_text(attempt.response),
+        answer,
         attempt.message_id,
         claim.cause,
         claim.actor,

@@ -1,4 +1,4 @@
-"""The settler: takes in what the courier brings back and writes it down, in a thread and a database connection of its own."""
+"""The settler: takes in what the courier brings back and has it written down, in threads and database connections of its own."""
 
 import contextlib
 import queue
@@ -17,22 +17,25 @@ from sync.deliver.shipments import Shipment, unpack
 LINGER = 0.01
 """Seconds that the first answer waits for others that are under way, to be settled with them."""
 GROUP = 1000
-"""Deliveries settled in one transaction; more only where one request holds more."""
+"""Deliveries settled in one transaction; those of the request that makes it so many may be more."""
+PATIENCE = 0.02
+"""Seconds after which it is looked again whether enough came back to begin another transaction beside one under way."""
+WRITERS = 2
+"""Transactions at a time, at most."""
+WORTH_ANOTHER = 500
+"""Deliveries that wait to be settled before another transaction begins beside one under way: a few are better settled together."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was written down."""
+    """What is written down together."""
 
     done: list[tuple[Shipment, list[Attempt] | None]] = field(default_factory=list)
     """Shipments with their attempts; None where one was given back unsent."""
     unsendable: int = 0
     """Attempts that ended before they left."""
-
-    @property
-    def settled(self) -> int:
-        """Attempts in all."""
-        return self.unsendable + sum(len(attempts or ()) for _, attempts in self.done)
+    attempts: list[Attempt] = field(default_factory=list)
+    """All of them."""
 
 
 class Settler:
@@ -53,11 +56,14 @@ class Settler:
         self.bell.setblocking(False)
         self._rope.setblocking(False)
         self._stopping = False
+        # Between the thread and its writers.
+        self._groups: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._unwritten = 0
+        self._written = threading.Event()
         # The rest belongs to the thread.
-        self._back: list[Delivered] = []
-        self._attempts: list[Attempt] = []
-        self._report = Report()
-        self._uncertain = False
+        self._writers: list[threading.Thread] = []
+        self._gathered: list[Report] = []
 
     def begin(self, unsendable: Sequence[Attempt] = ()) -> None:
         """Something is under way, or ended before it left: there will be something to settle."""
@@ -84,9 +90,10 @@ class Settler:
             found.append(report)
 
     def stop(self) -> None:
-        """Ends the thread once it has written down what the courier brought so far, or the database failed it."""
+        """Ends the threads once they have written down what the courier brought so far, or the database failed it."""
         self._stopping = True
         self._wanted.set()
+        self._written.set()
         self._courier.nudge()
         if self._thread is not None:
             self._thread.join()
@@ -96,59 +103,98 @@ class Settler:
         self.bell.close()
         self._rope.close()
 
-    def _run(self) -> None:
-        try:
-            while not (self._stopping and self._nothing_left):
-                try:
-                    self._turn()
-                except Exception as error:  # not swallowed: whoever looks gets it
-                    self._uncertain = True
-                    connection.close()
-                    self._wanted.clear()
-                    self._put(error)
-                    if self._stopping:
-                        return
-                    self._wanted.wait()
-        finally:
-            connection.close()
-
-    @property
-    def _nothing_left(self) -> bool:
-        return self._courier.all_collected and self._unsendable.empty() and not self._attempts and not self._back
-
-    def _turn(self) -> None:
-        if not self._attempts and not self._back:
-            self._take_in(self._courier.collect(5.0, LINGER, GROUP))
-        if self._uncertain and self._attempts:
-            # The database failed in the midst of it, perhaps after it had committed.
-            done = already_logged(self._attempts)
-            self._attempts = [attempt for attempt in self._attempts if attempt.claim.token not in done]
-        self._uncertain = False
-        release([claim for shipment, _ in self._back for claim in shipment.claims])
-        self._back = []
-        while self._attempts:
-            group = self._attempts[:GROUP]
-            settle(group, keep_plan=self._keep_plans)
-            del self._attempts[: len(group)]
-        if self._report.settled or self._report.done:
-            self._put(self._report)
-            self._report = Report()
-
     def _put(self, report: Report | BaseException) -> None:
         self._reports.put(report)
         with contextlib.suppress(OSError):  # rung often enough already, or closed
             self._rope.send(b".")
 
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while not (self._stopping and self._courier.all_collected and self._unsendable.empty()):
+                try:
+                    self._take_in(self._collect())
+                    self._hand_out()
+                except Exception as error:  # not swallowed: whoever looks gets it
+                    self._put(error)
+        finally:
+            if self._gathered and not self._writers:
+                self._start_writer()
+            for group in (*self._gathered, *[None] * len(self._writers)):
+                self._groups.put(group)
+            for writer in self._writers:
+                writer.join()
+
+    def _collect(self) -> list[Delivered]:
+        if not self._unwritten:
+            return self._courier.collect(5.0, LINGER, GROUP)
+        # Beside a writer not answer by answer: each would have the threads take turns, and most are to be settled with those that follow.
+        self._written.wait(PATIENCE)
+        self._written.clear()
+        return self._courier.collect(0.0, 0.0, GROUP)
+
     def _take_in(self, delivered: Sequence[Delivered]) -> None:
         while not self._unsendable.empty():
-            unsendable = self._unsendable.get()
-            self._attempts += unsendable
-            self._report.unsendable += len(unsendable)
+            group, unsendable = self._room(), self._unsendable.get()
+            group.attempts += unsendable
+            group.unsendable += len(unsendable)
         for shipment, result in delivered:
-            if result is None:
-                self._back.append((shipment, None))
-                self._report.done.append((shipment, None))
+            group, attempts = self._room(), None if result is None else unpack(shipment, result)
+            group.attempts += attempts or ()
+            group.done.append((shipment, attempts))
+
+    def _room(self) -> Report:
+        """The last group gathered, or a new one if that is full."""
+        if not self._gathered or len(self._gathered[-1].attempts) >= GROUP:
+            self._gathered.append(Report())
+        return self._gathered[-1]
+
+    def _hand_out(self) -> None:
+        """As many groups as there are writers for."""
+        while self._gathered:
+            with self._lock:
+                if self._unwritten >= WRITERS or (self._unwritten and len(self._gathered[0].attempts) < WORTH_ANOTHER):
+                    return
+                self._unwritten += 1
+                if self._unwritten > len(self._writers):
+                    self._start_writer()
+            self._groups.put(self._gathered.pop(0))
+
+    def _start_writer(self) -> None:
+        self._writers.append(threading.Thread(target=self._write_all, name="sync-writer", daemon=True))
+        self._writers[-1].start()
+
+    # The writers
+
+    def _write_all(self) -> None:
+        try:
+            while (group := self._groups.get()) is not None:
+                self._write(group)
+                with self._lock:
+                    self._unwritten -= 1
+                self._written.set()
+        finally:
+            connection.close()
+
+    def _write(self, group: Report) -> None:
+        attempts, uncertain = group.attempts, False
+        while True:
+            try:
+                if uncertain:
+                    # The database failed in the midst of it, perhaps after it had committed.
+                    done = already_logged(attempts)
+                    attempts = [attempt for attempt in attempts if attempt.claim.token not in done]
+                release([claim for shipment, result in group.done if result is None for claim in shipment.claims])
+                settle(attempts, keep_plan=self._keep_plans)
+            except Exception as error:  # not swallowed: whoever looks gets it
+                uncertain = True
+                connection.close()
+                self._wanted.clear()
+                self._put(error)
+                if self._stopping:
+                    return
+                self._wanted.wait()
             else:
-                attempts = unpack(shipment, result)
-                self._attempts += attempts
-                self._report.done.append((shipment, attempts))
+                self._put(group)
+                return

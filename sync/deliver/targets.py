@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import transaction
 
 from sync.connectors.target import Target
+from sync.deliver import kept
 
 OPEN = "h.paused_at is null and coalesce(h.throttled_until, '-infinity') <= now()"
 """Of a site's health: an admin did not pause it, and it did not ask to wait."""
@@ -21,12 +22,16 @@ select s.id, s.name, s.display_name, s.url, s.sync_path, s.connector, s.batch_si
 from connected_sites s
 left join user_sync_site_health h on h.site_id = s.id
 cross join lateral (
-    select count(*) as n from user_sync_delivery d
-    where d.lease_leads and d.site_id = s.id and d.lease_until > now() and d.status = 'in_progress'
+    select count(*) as n from user_sync_lease l where l.site_id = s.id and l.until > now()
 ) leased
--- One look into the index a site, however much is owed.
+-- One look into the index a site, however much is owed: past what is under way there, which lies before what waits. The leases are read by
+-- their sites: whole, the table would be read with all those that have ended and are not vacuumed yet.
 cross join lateral (
-    select d.next_attempt_at from user_sync_delivery d where d.site_id = s.id and d.status = 'pending' order by d.next_attempt_at limit 1
+    select d.next_attempt_at from user_sync_delivery d
+    where d.site_id = s.id and d.status = 'pending' and d.id not in (
+        select unnest(l.delivery_ids) from connected_sites c join user_sync_lease l on l.site_id = c.id
+    )
+    order by d.next_attempt_at limit 1
 ) first
 where s.is_active and {open} and (first.next_attempt_at <= now() or h.quarantined_at is not null)
 """.replace("{open}", OPEN)
@@ -52,11 +57,11 @@ class Slot:
     """Requests that the claimer may hold beyond those that the site takes at a time; it sends them only as others end."""
 
 
-def open_slots() -> list[Slot]:
-    """Active sites that are owed something now and take requests: not paused, not quarantined (but for a due probe), not told to wait."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOAD)
-        rows = cursor.fetchall()
+def open_slots(*, keep_plan: bool = False) -> list[Slot]:
+    """Active sites that are owed something now and take requests: not paused, not quarantined (but for a due probe), not told to wait.
+    `keep_plan`: see `kept.fetch`."""
+    with transaction.atomic():
+        rows = kept.fetch(LOAD, {}, keep_plan=keep_plan)
     slots = []
     for row in rows:
         secrets, confirms_ids, leased, quarantined, probe_due = row[10:]

@@ -58,17 +58,6 @@ class Delivery(models.Model):
     last_error = models.TextField(default="", db_default="")
     last_synced_at = models.DateTimeField(null=True)
 
-    lease_token = models.UUIDField(null=True, help_text="The id of the attempt under way.")
-    lease_until = models.DateTimeField(null=True)
-    lease_started_at = models.DateTimeField(null=True)
-    lease_cause = models.CharField(max_length=20, null=True, help_text="What caused the attempt under way.")  # noqa: DJ001
-    lease_actor = models.CharField(max_length=150, null=True)  # noqa: DJ001
-    lease_run_id = models.BigIntegerField(null=True, help_text="The run that the attempt under way belongs to.")
-    lease_leads = models.BooleanField(
-        default=False,
-        db_default=False,
-        help_text="The first of those that travel in one request: these are counted against the site's limit.",
-    )
     cause = models.CharField(max_length=20, default="change", db_default="change")
     actor = models.CharField(max_length=150, default="", db_default="")
     run_id = models.BigIntegerField(null=True)
@@ -79,18 +68,10 @@ class Delivery(models.Model):
         verbose_name_plural = _("deliveries")
         constraints = [
             models.UniqueConstraint(fields=["site", "user_id"], name="user_sync_delivery_one_per_pair"),
-            models.CheckConstraint(condition=models.Q(status__in=Status.values), name="user_sync_delivery_status_known"),
-            models.CheckConstraint(
-                condition=models.Q(status="in_progress", lease_token__isnull=False)
-                | (~models.Q(status="in_progress") & models.Q(lease_token=None)),
-                name="user_sync_delivery_lease_while_in_progress",
-            ),
+            models.CheckConstraint(condition=models.Q(status__in=["pending", "success", "failed"]), name="user_sync_delivery_status_known"),
         ]
         indexes = [
             models.Index(fields=["site", "next_attempt_at"], condition=models.Q(status="pending"), name="user_sync_delivery_due"),
-            # Counts requests under way at a site, and finds expired leases: both among the few rows that are in progress. By nothing that
-            # grows: entries of leases that ended would lie in the way of every count until the next vacuum.
-            models.Index(fields=["lease_leads", "site"], condition=models.Q(status="in_progress"), name="user_sync_delivery_leased"),
             models.Index(fields=["site", "user_id"], condition=models.Q(status="failed"), name="user_sync_delivery_failed"),
             models.Index(fields=["user_id"], name="user_sync_delivery_user"),
             models.Index(fields=["run_id", "site"], condition=models.Q(run_id__isnull=False), name="user_sync_delivery_run"),

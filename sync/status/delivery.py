@@ -6,7 +6,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from sync import payloads
-from sync.models import Action, Delivery, UserSyncLog
+from sync.models import Action, Delivery, Lease, UserSyncLog
 from sync.status import attempts, pairs, words
 from sync.status.attempts import AttemptLine
 from sync.status.pairs import SiteStatus
@@ -116,10 +116,19 @@ def _attempted(delivery: Delivery, at: SiteStatus | None) -> Side:
     else:
         told = _("The user was sent as %(email)s.") % names
     if at is not None and at.status == "in_progress":
-        told += " " + _("The answer is awaited.")
-    elif delivery.last_error:
+        return Side(title, told + " " + _("The answer is awaited."), _of_version(*_under_way(delivery)))
+    if delivery.last_error:
         told += " " + _("It came to: %(error)s.") % {"error": delivery.last_error.rstrip(".")}
     return Side(title, told, _of_version(delivery.attempted_version, delivery.attempted_generation))
+
+
+def _under_way(delivery: Delivery) -> tuple[int | None, int | None]:
+    """Version and generation of what is being sent. What came of it may be written down by now."""
+    lease = Lease.objects.filter(site_id=delivery.site_id, delivery_ids__contains=[delivery.pk]).first()
+    if lease is None:
+        return delivery.attempted_version, delivery.attempted_generation
+    place = lease.delivery_ids.index(delivery.pk)
+    return lease.versions[place], lease.generations[place]
 
 
 def _acknowledged(delivery: Delivery, at: SiteStatus | None, version: int) -> Side:

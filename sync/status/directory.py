@@ -87,8 +87,6 @@ select d.user_id from (
     -- Each state apart: that is what the partial indexes are made for.
     select id, user_id, wanted_action, attempted_version from user_sync_delivery where status = 'pending'
     union all
-    select id, user_id, wanted_action, attempted_version from user_sync_delivery where status = 'in_progress'
-    union all
     select id, user_id, wanted_action, attempted_version from user_sync_delivery where status = 'failed'
 ) d
 where d.wanted_action = 'delete' and d.attempted_version is not null

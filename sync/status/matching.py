@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from sync.models import UNDER_WAY
 from sync.status.overview import SiteOverview
 from sync.status.pairs import UserStatus
 from users.models import UserProfile
@@ -36,8 +37,9 @@ NOT_IN_SYNC = ("pending", "in_progress", "failed")
 _STATE = {
     # Each state apart: that is what the partial indexes are made for.
     state: f"(select user_id from user_sync_delivery where status = '{state}' and site_id = any (%s) limit {MOST + 1})"  # noqa: S608
-    for state in NOT_IN_SYNC
+    for state in ("pending", "failed")
 }
+_STATE["in_progress"] = f"(select user_id from user_sync_delivery where id in {UNDER_WAY} and site_id = any (%s) limit {MOST + 1})"  # noqa: S608
 _CHANGED = f"(select user_id from user_sync_outbox limit {MOST + 1})"  # noqa: S608
 
 STANDING = """
@@ -111,7 +113,7 @@ def by_status(filters: Filters) -> QuerySet[UserProfile]:
     if not filters.status:
         return users
     wanted = STATES[filters.status]
-    parts = [_STATE[state] for state in wanted or NOT_IN_SYNC]
+    parts = [_STATE[state] for state in wanted or ("pending", "failed")]
     parameters = [filters.site_ids] * len(parts)
     if filters.status != "failed":
         parts.append(_CHANGED)  # changed, and not written down for the sites yet

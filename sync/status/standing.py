@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from sites.models import ConnectedSite
-from sync.models import Delivery, OutboxEntry, SiteHealth
-from sync.status import matching
+from sync.models import UNDER_WAY, Delivery, OutboxEntry, SiteHealth
 from users.models import UserProfile
 
 STATES = ("failed", "pending", "success")
@@ -50,7 +50,7 @@ def users_who_are(users: QuerySet[UserProfile], state: str) -> Found:
     """Those of these users who are failed, or pending or under way, at one site at least; or (`success`) neither anywhere."""
     sites = list(ConnectedSite.objects.filter(is_active=True).values_list("pk", flat=True))
     # Each status apart: that is what the partial indexes are made for.
-    parts = {name: Delivery.objects.filter(status=name, site_id__in=sites).order_by() for name in ("failed", "pending", "in_progress")}
+    parts = {name: Delivery.objects.filter(status=name, site_id__in=sites).order_by() for name in ("failed", "pending")}
     changed = OutboxEntry.objects.order_by()
     is_cut = any(_is_large(parts[name]) for name in (("failed",) if state == "failed" else ("pending", "failed")))
     if is_cut:
@@ -62,17 +62,17 @@ def users_who_are(users: QuerySet[UserProfile], state: str) -> Found:
         return Found(users, is_cut)
     if state == "failed":
         return Found(users.filter(user_id__in=parts["failed"].values("user_id")), is_cut)
-    open_ones = [parts[name].values("user_id") for name in ("pending", "in_progress")]
-    return Found(users.filter(user_id__in=open_ones[0].union(open_ones[1], changed.values("user_id"))), is_cut)
+    return Found(users.filter(user_id__in=parts["pending"].values("user_id").union(changed.values("user_id"))), is_cut)
 
 
 def deliveries_that_are(deliveries: QuerySet[Delivery], state: str) -> QuerySet[Delivery]:
     """Those of these deliveries that every screen shows in this state, one of `matching.STATES`. Under way is a way of being pending."""
+    if state == "in_progress":
+        return deliveries.filter(pk__in=RawSQL(UNDER_WAY, []))  # noqa: S611
     ahead = _ahead()
-    if state == "pending":
-        open_ones = Q(status__in=matching.STATES[state])
-        return deliveries.filter(open_ones | Q(pk__in=ahead) if ahead else open_ones)
     found = deliveries.filter(status=state)
+    if state == "pending":
+        return deliveries.filter(Q(status=state) | Q(pk__in=ahead)) if ahead else found
     return found.exclude(pk__in=ahead) if ahead else found
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sync.models import Delivery
+from django.db.models.expressions import RawSQL
+
+from sync.models import UNDER_WAY, Delivery
 from sync.status import pairs
 from sync.status.pairs import SiteStatus
 from users.models import UserProfile
@@ -36,7 +38,7 @@ def trouble(site_id: int, limit: int = SHOWN) -> Trouble:
     """What is not in sync at this site, by what is owed there. Four queries; changes that nobody fanned out yet are not among them."""
     at_site = Delivery.objects.filter(site_id=site_id).only("user_id", "site_id", "next_attempt_at")
     failed = list(at_site.filter(status="failed").order_by("user_id")[:limit])
-    waiting = list(at_site.filter(status="pending").order_by("next_attempt_at")[:limit])
+    waiting = list(at_site.filter(status="pending").exclude(pk__in=RawSQL(UNDER_WAY, [])).order_by("next_attempt_at")[:limit])  # noqa: S611
     rows = [*failed, *waiting]
     if not rows:
         return Trouble([], [])

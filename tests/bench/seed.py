@@ -7,8 +7,8 @@ from tests.bench.bare import KEY
 from tests.bench.database import Database
 
 TABLES = (
-    "user_sync_log, user_sync_delivery, user_sync_outbox, user_sync_run_site, user_sync_run, user_sync_site_health, site_credentials,"
-    " connected_sites, user_profiles"
+    "user_sync_log, user_sync_delivery, user_sync_lease, user_sync_outbox, user_sync_run_site, user_sync_run, user_sync_site_health,"
+    " site_credentials, connected_sites, user_profiles"
 )
 
 
@@ -54,7 +54,7 @@ def in_sync(db: Database) -> None:
 
 def settle_down(db: Database) -> None:
     """Statistics and a clean slate, as autovacuum leaves them."""
-    db.sql("vacuum (analyze) user_profiles, connected_sites, user_sync_delivery, user_sync_outbox, user_sync_log")
+    db.sql("vacuum (analyze) user_profiles, connected_sites, user_sync_delivery, user_sync_lease, user_sync_outbox, user_sync_log")
 
 
 def empty(db: Database) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from sync.models import Delivery, UserSyncLog
+from sync.models import Delivery, Lease, UserSyncLog
 from tests.processes import HubProcess, worker
 from tests.scripted_site import ScriptedSite
-from tests.sync.conftest import shown, sql
+from tests.sync.conftest import deliveries_under_way, shown, sql
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def test_a_web_process_killed_between_commit_and_push_loses_nothing(hrms: Script
         eventually(lambda: UserProfile.objects.exists(), 90)
         web.kill()
     hrms.let_go()
-    sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
+    sql("update user_sync_lease set until = now()")
     with worker(tmp_path) as process:
         eventually(in_sync, 90)
         eventually(lambda: shown("user_1").status == "success", 90)
@@ -47,8 +47,8 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_everything_arrives_once_m
         sql("insert into user_profiles (email, full_name) select 'u' || n || '@example.com', 'U' from generate_series(1, 300) n")
         eventually(lambda: len(hrms.requests) >= 20, 90)
         first.kill()
-    under_way = set(Delivery.objects.filter(status="in_progress").values_list("user_id", flat=True))
-    sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
+    under_way = set(deliveries_under_way().values_list("user_id", flat=True))
+    sql("update user_sync_lease set until = now()")
     with worker(tmp_path) as second:
         eventually(in_sync, 90)
         second.stop()
@@ -73,7 +73,7 @@ def test_a_worker_told_to_stop_finishes_what_is_under_way_or_gives_it_back(
         assert process.stop(within=12) == 0
         assert time.monotonic() - started < 11
     row = Delivery.objects.get()
-    assert (row.status, row.lease_token) == ("pending", None)
+    assert (row.status, Lease.objects.count()) == ("pending", 0)
     assert "was stopped before the answer came" in row.last_error
     hrms.let_go()
 
@@ -98,8 +98,8 @@ def test_a_run_whose_worker_is_killed_is_finished_by_the_next(hrms: ScriptedSite
         sql("select sync_all_users()")
         eventually(lambda: len(hrms.requests) >= before + 200, 90)
         first.kill()
-    under_way = set(Delivery.objects.filter(status="in_progress").values_list("user_id", flat=True))
-    sql("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
+    under_way = set(deliveries_under_way().values_list("user_id", flat=True))
+    sql("update user_sync_lease set until = now()")
     sql("update user_sync_run set lease_until = now()")
     with worker(tmp_path):
         eventually(lambda: _run_state() == "finished", 90)

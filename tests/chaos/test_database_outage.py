@@ -178,7 +178,7 @@ def _answers(console: Console) -> bool:
 def _let_leases_pass(console: Console, before: object) -> None:
     """Whoever held a lease when the database went has forgotten it, and it expires by itself: `make chaos` waits for that."""
     if not LONG:
-        console.execute("update user_sync_delivery set lease_until = now() where status = 'in_progress' and lease_started_at < %s", before)
+        console.execute("update user_sync_lease set until = now() where started_at < %s", before)
         console.execute("update user_sync_run set lease_until = now() where lease_until is not null")
 
 

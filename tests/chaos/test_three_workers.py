@@ -79,7 +79,7 @@ def test_a_worker_that_is_told_to_stop_gives_back_what_it_holds_and_the_others_s
     for site in sites:
         site.behaviour = hanging
         connect_site(console, site, timeout=60, max_in_flight=MAX_IN_FLIGHT)
-    under_way = "select count(*) from user_sync_delivery where status = 'in_progress'"
+    under_way = "select coalesce(sum(cardinality(delivery_ids)), 0) from user_sync_lease"
     full = SITES * MAX_IN_FLIGHT
     with Hub(own_database, tmp_path, workers=3) as hub:
         first, *others = hub.workers

@@ -4,7 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -30,15 +30,15 @@ def address(name: str, user: str = "", password: str = "") -> str:
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """An empty database. New objects in it are granted to Supabase's roles, as they are there."""
+def database(granted_to: Sequence[str] = SUPABASE) -> Iterator[str]:
+    """An empty database. New objects in it are granted to these roles: Supabase's, as they are there."""
     name = f"test_schema_{secrets.token_hex(4)}"
     with psycopg.connect(server(), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         try:
             with psycopg.connect(address(name)) as connection:
-                for kind in ("tables", "sequences", "functions"):
-                    connection.execute(f"alter default privileges in schema public grant all on {kind} to {', '.join(SUPABASE)}")
+                for kind in ("tables", "sequences", "functions") if granted_to else ():
+                    connection.execute(f"alter default privileges in schema public grant all on {kind} to {', '.join(granted_to)}")
             yield address(name)
         finally:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

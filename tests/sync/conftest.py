@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from sites.models import ConnectedSite, issue_signing_secret
 from sync import fanout, reconcile, status
 from sync.deliver.sender import Sender
-from sync.models import Delivery, UserSyncLog
+from sync.models import UNDER_WAY, Delivery, UserSyncLog
 from tests.scripted_site import ScriptedSite, scripted_site
 from users.models import UserProfile
 
@@ -93,6 +95,32 @@ def attempts(user_id: str | None = None) -> list[UserSyncLog]:
     """The log, oldest first."""
     rows = UserSyncLog.objects.order_by("id")
     return list(rows.filter(user_id=user_id) if user_id else rows)
+
+
+LEASE = """
+with leased as (
+    insert into user_sync_lease (id, site_id, epoch, until, delivery_ids, tokens, versions, generations, causes, actors, run_ids)
+    select (random() * 1e18)::bigint, d.site_id, s.epoch, now() + interval '1 hour', array[d.id], array[gen_random_uuid()],
+        array[d.wanted_version], array[d.wanted_generation], array['change'], array[''], array[null::bigint]
+    from user_sync_delivery d join connected_sites s on s.id = d.site_id where {where}
+    returning delivery_ids[1] as delivery_id, epoch
+)
+update user_sync_delivery d set status = 'pending', next_attempt_at = coalesce(d.next_attempt_at, now()),
+    attempted_action = d.wanted_action, attempted_version = coalesce(d.attempted_version, d.wanted_version),
+    attempted_generation = coalesce(d.attempted_generation, d.wanted_generation),
+    attempted_epoch = coalesce(d.attempted_epoch, l.epoch)
+from leased l where l.delivery_id = d.id
+"""
+
+
+def put_under_way(where: str = "true", *parameters: Any) -> None:
+    """Has each of these deliveries `d` be claimed, for an hour, in a request of its own."""
+    sql(LEASE.format(where=where), *parameters)
+
+
+def deliveries_under_way() -> QuerySet[Delivery]:
+    """Those that are in a lease."""
+    return Delivery.objects.filter(pk__in=RawSQL(UNDER_WAY, []))  # noqa: S611
 
 
 def make(number: int) -> None:

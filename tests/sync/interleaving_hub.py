@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from sites.models import ConnectedSite
 from sync import fanout, reconcile, resend, runs, site_control
-from sync.deliver import claim, leases, release, settle, targets
+from sync.deliver import claim, lost, release, settle, targets
 from sync.deliver.claim import Claim
 from sync.models import RunSite, SyncRun
 from sync.outcomes import Outcome, Verdict
@@ -27,6 +27,7 @@ TABLES = (
     "user_profiles",
     "user_sync_outbox",
     "user_sync_delivery",
+    "user_sync_lease",
     "user_sync_log",
     "user_sync_run_site",
     "user_sync_run",
@@ -88,8 +89,15 @@ def give_back(claims: Sequence[Claim]) -> None:
     release.release(claims)
 
 
-def free(tokens: Sequence[str] = ()) -> int:
-    return leases.free_lost(tokens=tokens, at_once=bool(tokens))
+def free() -> int:
+    return lost.free_lost()
+
+
+def give_up(token: str) -> set[str]:
+    """A sender has no answer to the request that this attempt is part of; returns all attempts of that request."""
+    found = run("select id, tokens::text[] from user_sync_lease where %s::uuid = any (tokens)", token)
+    lost.give_up([lease for lease, _ in found])
+    return {each for _, tokens in found for each in tokens}
 
 
 def fan_out(limit: int) -> int:
@@ -142,17 +150,16 @@ def resume(site_id: int) -> None:
 
 
 def leased() -> set[str]:
-    return {token for (token,) in run("select lease_token::text from user_sync_delivery where status = 'in_progress'")}
+    return {token for (token,) in run("select unnest(tokens)::text from user_sync_lease")}
 
 
 def expired() -> set[str]:
-    return {
-        token for (token,) in run("select lease_token::text from user_sync_delivery where status = 'in_progress' and lease_until < now()")
-    }
+    return {token for (token,) in run("select unnest(tokens)::text from user_sync_lease where until < now()")}
 
 
 def expire(tokens: Sequence[str]) -> None:
-    run("update user_sync_delivery set lease_until = now() - interval '1 second' where lease_token = any (%s::uuid[])", list(tokens))
+    """Whole requests, with whatever else travels in them."""
+    run("update user_sync_lease set until = now() - interval '1 second' where tokens && %s::uuid[]", list(tokens))
 
 
 LATER = (
@@ -199,8 +206,11 @@ def shown() -> list[Shown]:
 
 
 def state() -> list[tuple[Any, ...]]:
-    """All deliveries, and the progress of all runs."""
-    return run("select to_jsonb(d) from user_sync_delivery d union all select to_jsonb(r) from user_sync_run_site r order by 1")
+    """All deliveries, leases, and the progress of all runs."""
+    return run(
+        "select to_jsonb(d) from user_sync_delivery d union all select to_jsonb(l) from user_sync_lease l"
+        " union all select to_jsonb(r) from user_sync_run_site r order by 1"
+    )
 
 
 def log() -> dict[str, list[tuple[Any, ...]]]:

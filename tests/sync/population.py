@@ -3,8 +3,8 @@
 import random
 
 from sync import reconcile
-from sync.models import Delivery, SiteHealth
-from tests.sync.conftest import Connect, catch_up, sql
+from sync.models import UNDER_WAY, Delivery, SiteHealth
+from tests.sync.conftest import Connect, catch_up, put_under_way, sql
 from users.models import UserProfile
 
 USERS = 120
@@ -21,11 +21,7 @@ update user_sync_delivery d set status = %s, attempted_action = wanted_action, a
     attempted_generation = wanted_generation, attempted_epoch = s.epoch, attempted_email = 'x@example.com',
     next_attempt_at = case when %s = 'pending' then now() + interval '5 minutes' end
 from connected_sites s where s.id = d.site_id and d.user_id = any (%s) and d.status <> 'success'
-"""
-LEASED = """
-update user_sync_delivery set status = 'in_progress', lease_token = gen_random_uuid(), lease_until = now() + interval '1 hour',
-    lease_started_at = now(), lease_cause = 'change', lease_actor = '', attempted_version = wanted_version, attempted_action = wanted_action
-where user_id = any (%s)
+    and d.id not in (select unnest(delivery_ids) from user_sync_lease)
 """
 
 
@@ -49,8 +45,8 @@ class Population:
         self._change_users()
         catch_up()
         sql(SETTLED, self._some(0.3))
-        sql(LEASED, self._some(0.1))
-        sql(TRIED, "failed", "failed", self._some(0.2, "status = 'pending'"))
+        put_under_way("d.user_id = any (%s)", self._some(0.1))
+        sql(TRIED, "failed", "failed", self._some(0.2, f"status = 'pending' and id not in {UNDER_WAY}"))
         # From here on nobody fans out.
         self._change_users()
         UserProfile.objects.create(user_id="user_new", email="new@example.com", full_name="New", role="manager")

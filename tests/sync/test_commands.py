@@ -13,7 +13,7 @@ from sync.models import Delivery, SyncRun
 from tests.commands import numbers, people, run
 from tests.processes import HubProcess
 from tests.scripted_site import ScriptedSite
-from tests.sync.conftest import Connect, attempts, drain, sql, user
+from tests.sync.conftest import Connect, attempts, drain, put_under_way, sql, user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -161,10 +161,8 @@ def test_a_site_that_asks_for_a_long_wait_is_left_to_the_worker(hrms: ScriptedSi
 
 def test_a_lease_that_a_dead_process_left_is_freed_without_a_worker(hrms: ScriptedSite) -> None:
     user(user_id="user_1")
-    sql(
-        "update user_sync_delivery set status = 'in_progress', lease_token = gen_random_uuid(),"
-        " lease_started_at = now() - interval '1 min', lease_until = now() - interval '1 s'"
-    )
+    put_under_way()
+    sql("update user_sync_lease set started_at = now() - interval '1 min', until = now() - interval '1 s'")
     began = time.monotonic()
     ran = run("sync_users")
     assert time.monotonic() - began < 15

@@ -18,7 +18,7 @@ from werkzeug import Request, Response
 
 from sites.models import ConnectedSite
 from sync import operations
-from sync.models import Delivery, SyncRun
+from sync.models import Delivery, Lease, SyncRun
 from tests.commands import numbers, people, run
 from tests.processes import PROJECT, HubProcess, database_url, worker
 from tests.scripted_site import ScriptedSite
@@ -90,7 +90,7 @@ class TestStopping:
         assert owed
         assert f"{200 - owed} delivered, 0 failed, {owed} left to the worker." in command.output
         assert "Traceback" not in command.output
-        assert not Delivery.objects.filter(status="in_progress").exists()
+        assert not Lease.objects.exists()
         assert len(attempts()) == len(hrms.requests)
 
     def test_requests_that_hang_are_given_back_after_5_seconds(self, hrms: ScriptedSite, tmp_path: Path, eventually: Eventually) -> None:
@@ -129,7 +129,7 @@ class TestStopping:
         with HubProcess("sync_users", log=tmp_path / "cli.log") as command:
             eventually(lambda: len(hrms.requests) > 10, 20)
             command.kill()
-        sql("update user_sync_delivery set lease_until = now() - interval '1 s' where status = 'in_progress'")
+        sql("update user_sync_lease set until = now() - interval '1 s'")
         sql("update user_sync_run set lease_until = now() - interval '1 s'")
         with worker(tmp_path):
             eventually(lambda: SyncRun.objects.get().state == "finished", 30)

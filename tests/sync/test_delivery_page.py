@@ -11,7 +11,7 @@ from sync import site_control
 from sync.models import Delivery, UserSyncLog
 from tests.pages import Person, root, text, told
 from tests.scripted_site import ScriptedSite, json_answer
-from tests.sync.conftest import Connect, catch_up, drain, sql, user
+from tests.sync.conftest import Connect, catch_up, drain, put_under_way, sql, user
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -199,10 +199,7 @@ def test_the_filter_goes_by_what_every_screen_shows(hrms: ScriptedSite, connect:
 
 def test_what_is_under_way_is_pending_too_and_can_be_asked_for_alone(hrms: ScriptedSite) -> None:
     user()
-    sql(
-        "update user_sync_delivery set status = 'in_progress', lease_token = gen_random_uuid(), lease_until = now() + interval '1 minute',"
-        " lease_started_at = now(), lease_cause = 'save', lease_actor = ''"
-    )
+    put_under_way()
     person = root()
     assert listed(person, status__exact="pending") == ["ann@example.com hrms: In progress"]
     assert listed(person, status__exact="in_progress") == ["ann@example.com hrms: In progress"]

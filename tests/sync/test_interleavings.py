@@ -187,9 +187,18 @@ class Interleavings(World, RuleBasedStateMachine):
             seen["releases"] += 1
 
     @precondition(lambda self: self.book.open())
+    @rule(number=st.integers(0, 9))
+    def give_up(self, number: int) -> None:
+        """A sender that is stopped gives up a request that it has no answer to: whatever of it was not settled yet."""
+        flights = self.book.open()
+        for token in hub.give_up(flights[number % len(flights)].claim.token):
+            self.book.told(self.book.flights[token], "lost")
+            seen["given up"] += 1
+
+    @precondition(lambda self: self.book.open())
     @rule(number=st.integers(0, 9), then=st.sampled_from(["", "freed", "freed", "claimed anew", "claimed anew"]))
     def crash(self, number: int, then: str) -> None:
-        """A sender ends, or hangs beyond its lease. Whoever sweeps next frees the lease."""
+        """A sender ends, or hangs beyond its lease, which is of all that travel in one request. Whoever sweeps next frees it."""
         flights = self.book.open()
         hub.expire([flights[number % len(flights)].claim.token])
         seen["crashes"] += 1

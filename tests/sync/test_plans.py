@@ -15,7 +15,7 @@ from sync import reconcile, retention, runs, walk
 from sync.admin.log import UserSyncLogAdmin
 from sync.admin.shared import COUNTED
 from sync.deliver.claim import CLAIM, claim
-from sync.deliver.leases import EXPIRED
+from sync.deliver.lost import EXPIRED
 from sync.deliver.targets import LOAD, open_slots
 from sync.fanout import OWE, TAKE
 from sync.models import Delivery, RunSite, SiteHealth, SyncRun, UserSyncLog
@@ -31,8 +31,8 @@ from users.models import UserProfile
 pytestmark = pytest.mark.django_db
 
 SITES, USERS, ATTEMPTS = 8, 30_000, 150_000
-SMALL = {"connected_sites", "user_sync_site_health", "site_credentials"}
-"""Tables that may be read whole: they hold a row a site."""
+SMALL = {"connected_sites", "user_sync_site_health", "site_credentials", "user_sync_lease"}
+"""Tables that may be read whole: they hold a row a site, or one a request under way."""
 MADE = f"""
 set session_replication_role = replica;
 insert into connected_sites (name, display_name, url, category, icon)
@@ -53,7 +53,15 @@ insert into user_sync_log (attempt_id, user_id, email, site_id, site_name, type,
 update user_sync_delivery set status = 'pending', next_attempt_at = now() where id in (select id from user_sync_delivery limit 3);
 set session_replication_role = default;
 """
-TABLES = "user_profiles, user_sync_delivery, user_sync_log, user_sync_outbox, connected_sites, user_sync_site_health"
+UNDER_WAY = """
+insert into user_sync_lease (id, site_id, epoch, until, delivery_ids, tokens, versions, generations, causes, actors, run_ids)
+    select d.id, d.site_id, 1, now() + interval '1 hour', array[d.id], array[gen_random_uuid()], array[d.wanted_version], array[0],
+        array['change'], array[''], array[null::bigint]
+    from user_sync_delivery d where d.user_id <= 'user_000100';
+update user_sync_delivery set status = 'pending', next_attempt_at = now() where id in (select id from user_sync_lease);
+analyze user_sync_lease
+"""
+TABLES = "user_profiles, user_sync_delivery, user_sync_lease, user_sync_log, user_sync_outbox, connected_sites, user_sync_site_health"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,11 +116,19 @@ class TestDue:
 
     def test_looking_which_sites_are_owed_something_reads_no_table(self) -> None:
         plan = explain(LOAD)
-        assert {"user_sync_delivery_due", "user_sync_delivery_leased"} <= indexes(plan)
+        assert "user_sync_delivery_due" in indexes(plan)
         assert read_whole(plan) == set()
 
-    def test_expired_leases_are_found_by_their_partial_index(self) -> None:
-        assert read_whole(explain(EXPIRED, {"tokens": [], "limit": 1000})) == set()
+    def test_where_much_is_under_way_each_site_s_requests_are_counted_by_their_index(self) -> None:
+        slots = open_slots()
+        sql(UNDER_WAY)
+        query, parameters = executed(lambda: claim(slots), CLAIM)
+        for plan in (explain(LOAD), explain(query, parameters)):
+            assert {"user_sync_delivery_due", "user_sync_lease_site"} <= indexes(plan)
+            assert read_whole(plan) == set()
+
+    def test_of_expired_leases_none_but_the_leases_are_read(self) -> None:
+        assert read_whole(explain(EXPIRED, {"leases": None, "limit": 20})) == set()
 
 
 class TestFanOut:
@@ -183,7 +199,7 @@ class TestStatusPage:
 
     @pytest.mark.parametrize(
         ("status", "index"),
-        [("failed", "user_sync_delivery_failed"), ("pending", "user_sync_delivery_due"), ("in_progress", "user_sync_delivery_leased")],
+        [("failed", "user_sync_delivery_failed"), ("pending", "user_sync_delivery_due"), ("in_progress", "user_sync_delivery_pkey")],
     )
     def test_a_list_by_status_begins_at_what_is_open_by_its_partial_index(self, status: str, index: str) -> None:
         plan = of(by_status(Filters(status=status, sites=tuple(sites_overview()))).order_by("-pk")[:51])
@@ -194,7 +210,7 @@ class TestStatusPage:
         users = by_status(Filters(status="success", sites=tuple(sites_overview()))).order_by("-pk")[:51]
         query, parameters = users.query.sql_with_params()
         plan = explain(query, parameters, run=True)
-        assert {"user_sync_delivery_failed", "user_sync_delivery_due", "user_sync_delivery_leased", "user_profiles_pkey"} <= indexes(plan)
+        assert {"user_sync_delivery_failed", "user_sync_delivery_due", "user_profiles_pkey"} <= indexes(plan)
         assert pages(plan) < 100
 
     def test_a_role_and_a_site_narrow_it_without_reading_more(self) -> None:
@@ -250,7 +266,7 @@ class TestIdle:
         marked = SiteHealth.objects.filter(~Q(reconcile_wanted=F("reconcile_done")))
         query, parameters = marked.query.sql_with_params()
         plans = {
-            "expired leases": explain(EXPIRED, {"tokens": [], "limit": 1000}, run=True),
+            "expired leases": explain(EXPIRED, {"leases": None, "limit": 20}, run=True),
             "outbox": explain(TAKE, {"user_ids": None, "limit": 1000}, run=True),
             "reconcile": explain(query, parameters, run=True),
             "due": explain(LOAD, run=True),

@@ -12,7 +12,7 @@ from sync.deliver import settler as module
 from sync.deliver.courier import Courier
 from sync.deliver.sender import Sender
 from sync.deliver.settle import Attempt
-from sync.models import Delivery, SyncRun
+from sync.models import Delivery, Lease, SyncRun
 from tests.conftest import eventually_true
 from tests.scripted_site import ScriptedSite, accept
 from tests.sync.conftest import attempts, catch_up, drain, make_due, sql, user
@@ -129,7 +129,7 @@ def test_a_sender_that_stops_gives_back_what_it_did_not_send_and_says_so_of_what
     eventually_true(lambda: len(hrms.requests) == 8)
     sender.finish(0.2)
     assert [entry.status for entry in attempts()] == ["lost"] * 8
-    assert not Delivery.objects.filter(status="in_progress").exists()
+    assert not Lease.objects.exists()
     hrms.let_go()
     make_due()
     drain()

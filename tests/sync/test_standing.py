@@ -13,7 +13,7 @@ from sync.models import Delivery
 from sync.status import standing
 from tests.pages import root, rows_of, text, told
 from tests.scripted_site import ScriptedSite, json_answer
-from tests.sync.conftest import catch_up, drain, sql, user
+from tests.sync.conftest import catch_up, drain, put_under_way, sql, user
 from users.models import UserProfile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +35,7 @@ def people(hrms: ScriptedSite, connect: Callable[..., ConnectedSite]) -> None:
     catch_up()
     Delivery.objects.filter(user_id="user_fay").update(status="failed", next_attempt_at=None)
     Delivery.objects.filter(user_id="user_pia").update(status="pending")
-    sql("update user_sync_delivery set status = 'in_progress', lease_token = gen_random_uuid() where user_id = 'user_una'")
+    put_under_way("d.user_id = 'user_una'")
     Delivery.objects.create(user_id="user_off", site=site, wanted_action="upsert", wanted_version=1, status="failed")
 
 

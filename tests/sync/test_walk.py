@@ -22,7 +22,7 @@ OUT_OF_DATE = """
 select v.user_id from user_sync_status v left join user_sync_delivery d on d.site_id = v.site_id and d.user_id = v.user_id
 where v.site_id = %s and v.sync_status <> 'success'
     and (exists (select from user_profiles u where u.user_id = v.user_id)
-        or (v.wanted_action = 'delete' and d.status in ('pending', 'failed')))
+        or (v.wanted_action = 'delete' and d.status in ('pending', 'failed') and v.sync_status <> 'in_progress'))
 order by v.user_id
 """
 GENERATIONS = "select user_id, wanted_generation from user_sync_delivery where site_id = %s"

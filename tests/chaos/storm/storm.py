@@ -103,7 +103,7 @@ def storm(url: str, folder: Path, form: Form, seed: str) -> Told:
             if not form.waits_for_leases:
                 hub.kill()
                 # Nobody lives who holds a lease: the clock may go on.
-                console.execute("update user_sync_delivery set lease_until = now() where status = 'in_progress'")
+                console.execute("update user_sync_lease set until = now()")
                 console.execute("update user_sync_run set lease_until = now() where lease_until is not null")
             hub.start()
             _wait_for_calm(console, form)
