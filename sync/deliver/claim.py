@@ -94,6 +94,9 @@ with slot as (
     where r.fits and r.tells
         and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) is not distinct from r.seen
     for no key update of d skip locked
+), stale as materialized (
+    -- A site's roles, or a user, changed, and the fan-out has not caught up. Where it is just at it, it need not be done once more.
+    select r.user_id from due r join user_sync_delivery d on d.id = r.id where not r.fits for no key update of d skip locked
 ), taken as materialized (
     select r.*,
         -- As unique as the salt, at a fifth of the cost of a random one.
@@ -122,7 +125,7 @@ from taken
 union all
 select user_id, null, null, null, null, null, null, null, null, null, null, null,
     null, null, null, null, null, null, null, null, null, null
-from due where not fits
+from stale
 """.replace("{open}", OPEN).replace("{most}", str(MOST_REQUESTS))
 
 

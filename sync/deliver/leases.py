@@ -46,7 +46,7 @@ def _some_of(given: dict[int, list[int]]) -> set[tuple[int, int]]:
         cursor.execute(HELD, [list(given)])
         left = dict(cursor.fetchall())
         # In the order that the lease has them: it is compared as a whole.
-        ended = {lease: [each for each in left[lease] if each in given[lease]] for lease in left}
+        ended = {lease: list(filter(set(given[lease]).__contains__, left[lease])) for lease in left}
         cursor.execute(SHORTEN, _parameters({lease: found for lease, found in ended.items() if found and len(found) < len(left[lease])}))
         cursor.execute(END, _parameters({lease: found for lease, found in ended.items() if len(found) == len(left[lease])}))
     return {(lease, delivery_id) for lease, found in ended.items() for delivery_id in found}
