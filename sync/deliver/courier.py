@@ -58,9 +58,10 @@ class Courier:
         self._stir()
 
     def collect(self, wait: float, linger: float = 0.0, most: int = 1) -> list[Delivered]:
-        """What came back since the last call. Waits at most `wait` seconds for the first, then `linger` for more, up to `most`,
-        as long as any are under way. Raises what ended the thread, where it did not end by itself."""
+        """What came back since the last call. Waits at most `wait` seconds for the first, then `linger` for more, up to `most`
+        deliveries, as long as any are under way. Raises what ended the thread, where it did not end by itself."""
         found: list[Delivered] = []
+        deliveries = 0
         ends = time.monotonic() + wait
         while True:
             try:
@@ -72,7 +73,8 @@ class Courier:
                 raise brought
             self._collected += len(brought)
             found += brought
-            if not found or len(found) >= most or self._collected >= self._handed:
+            deliveries += sum(len(shipment.claims) for shipment, _ in brought)
+            if not found or deliveries >= most or self._collected >= self._handed:
                 return found
             ends = min(ends, time.monotonic() + linger)
 

@@ -21,7 +21,7 @@ GROUP = 1000
 """Deliveries claimed in one transaction; more only where one request holds more."""
 LOOKED_AT_FOR = 0.1
 """Seconds for which what is open is not looked at again, while there is more to do there than can be claimed at a time."""
-AHEAD = 64
+AHEAD = 128
 """Deliveries that are claimed for a site beyond what it takes at a time, while it answers faster than they could be claimed."""
 
 

@@ -14,7 +14,7 @@ from sync.deliver.release import release
 from sync.deliver.settle import Attempt, already_logged, settle
 from sync.deliver.shipments import Shipment, unpack
 
-LINGER = 0.01
+LINGER = 0.03
 """Seconds that the first answer waits for others that are under way, to be settled with them."""
 GROUP = 1000
 """Deliveries settled in one transaction; those of the request that makes it so many may be more."""
