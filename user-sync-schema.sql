@@ -2893,7 +2893,7 @@ alter index user_sync_delivery_leased set (deduplicate_items = off);
 
 -- sync.0011_lease_table
 
-CREATE TABLE "user_sync_lease" ("id" bigint NOT NULL PRIMARY KEY, "epoch" bigint NOT NULL, "probe" boolean DEFAULT false NOT NULL, "started_at" timestamp with time zone DEFAULT (STATEMENT_TIMESTAMP()) NOT NULL, "until" timestamp with time zone NOT NULL, "delivery_ids" bigint[] NOT NULL, "tokens" uuid[] NOT NULL, "versions" bigint[] NOT NULL, "generations" integer[] NOT NULL, "causes" varchar(20)[] NOT NULL, "actors" varchar(150)[] NOT NULL, "run_ids" bigint[] NOT NULL, "site_id" bigint NOT NULL);
+CREATE TABLE "user_sync_lease" ("id" bigint NOT NULL PRIMARY KEY, "epoch" bigint NOT NULL, "probe" boolean DEFAULT false NOT NULL, "holder" bigint NULL, "started_at" timestamp with time zone DEFAULT (STATEMENT_TIMESTAMP()) NOT NULL, "until" timestamp with time zone NOT NULL, "delivery_ids" bigint[] NOT NULL, "tokens" uuid[] NOT NULL, "versions" bigint[] NOT NULL, "generations" integer[] NOT NULL, "causes" varchar(20)[] NOT NULL, "actors" varchar(150)[] NOT NULL, "run_ids" bigint[] NOT NULL, "site_id" bigint NOT NULL);
 
 CREATE INDEX "user_sync_lease_site" ON "user_sync_lease" ("site_id", "id");
 

@@ -55,10 +55,12 @@ with slot as (
         from slot
         join connected_sites s on s.id = slot.site_id and s.epoch = slot.epoch and s.is_active
         left join user_sync_site_health h on h.site_id = s.id
-        -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody holds more than it
-        -- sends, nor begins while the others' and its own reach the limit: so the limit holds over all processes.
+        -- What others hold is counted under the site's lock, in a statement that began after the lock was had. Nobody has more under way
+        -- than it holds, nor begins while the others' and its own reach the limit: so the limit holds over all processes. By whose they
+        -- are: how many are its own the claimer knows only as they were before its last settle.
         cross join lateral (
-            select s.max_in_flight - greatest(0, count(*) - slot.own) as allowed, count(*) = 0 as nobody
+            select s.max_in_flight - count(*) filter (where (l.holder = %(holder)s::bigint) is not true) as allowed,
+                count(*) = 0 as nobody
             from user_sync_lease l where l.site_id = slot.site_id and l.until > now()
         ) leased
         cross join lateral (
@@ -110,9 +112,9 @@ with slot as (
         attempted_generation = t.wanted_generation, attempted_epoch = t.epoch, attempted_email = t.next_email
     from taken t where t.tells and d.id = t.id
 ), leased as (
-    insert into user_sync_lease (id, site_id, epoch, probe, started_at, until, delivery_ids, tokens, versions, generations, causes, actors,
-        run_ids)
-    select lease_id, min(site_id), min(epoch), bool_or(probe), (select clock_timestamp()),
+    insert into user_sync_lease (id, site_id, epoch, probe, holder, started_at, until, delivery_ids, tokens, versions, generations,
+        causes, actors, run_ids)
+    select lease_id, min(site_id), min(epoch), bool_or(probe), %(holder)s::bigint, (select clock_timestamp()),
         (select clock_timestamp()) + make_interval(secs => min(timeout) + %(grace)s),
         array_agg(id), array_agg(token), array_agg(next_version), array_agg(wanted_generation), array_agg(why), array_agg(who),
         array_agg(run_id)
@@ -181,14 +183,29 @@ def claim(
 
 
 def claim_uncontended(
-    slots: Sequence[Slot], *, user_ids: Sequence[str] | None = None, run_id: int | None = None, keep_plan: bool = False
+    slots: Sequence[Slot],
+    *,
+    user_ids: Sequence[str] | None = None,
+    run_id: int | None = None,
+    holder: int | None = None,
+    keep_plan: bool = False,
 ) -> Taken:
-    """As `claim`, but leaves out sites at which another process claims at this moment. `keep_plan`: see `kept.fetch`."""
-    return _take(slots, user_ids, run_id, within=None, keep_plan=keep_plan)
+    """As `claim`, but leaves out sites at which another process claims at this moment.
+
+    `holder` is the claimer's own number, drawn at random: what it holds under it already is not counted as another's. None: all is.
+    `keep_plan`: see `kept.fetch`.
+    """
+    return _take(slots, user_ids, run_id, within=None, holder=holder, keep_plan=keep_plan)
 
 
 def _take(
-    slots: Sequence[Slot], user_ids: Sequence[str] | None, run_id: int | None, *, within: float | None, keep_plan: bool = False
+    slots: Sequence[Slot],
+    user_ids: Sequence[str] | None,
+    run_id: int | None,
+    *,
+    within: float | None,
+    holder: int | None = None,
+    keep_plan: bool = False,
 ) -> Taken:
     """With `within`, waits for the sites' locks; neither that nor the claim takes more than so many seconds. Without it, waits for none."""
     if not slots:
@@ -213,6 +230,7 @@ def _take(
             "grace": LEASE_GRACE,
             "first": secrets.randbits(38) << 24,
             "salt": secrets.token_hex(16),
+            "holder": holder,
         }
         rows = kept.fetch(CLAIM, parameters, keep_plan=keep_plan)
     # A site's roles, or a user, changed and the fan-out has not caught up: bring what is owed up to date; the next claim takes it.

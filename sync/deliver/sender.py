@@ -1,6 +1,7 @@
 """The sender: claims what is due, has it carried, and settles what came back. The worker and runs in the foreground use it."""
 
 import random
+import secrets
 import socket
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ class Sender:
         self._run_id = run_id
         self._user_ids = user_ids
         self._keep_plans = keep_plans
+        self._holder = secrets.randbits(62)
         self._courier = Courier()
         self._settler = Settler(self._courier, keep_plans=keep_plans)
         self._held: dict[int, set[Shipment]] = {}
@@ -69,7 +71,7 @@ class Sender:
             self._look_again_at = time.monotonic() + LOOKED_AT_FOR
         slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
         self._pace.clear()
-        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, keep_plan=self._keep_plans)
+        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, holder=self._holder, keep_plan=self._keep_plans)
         self.contended = taken.contended
         self._filled = len(taken.claims) >= GROUP
         if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not slots or any(slot.probe for slot in slots):

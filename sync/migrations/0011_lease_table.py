@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ),
                 ("epoch", models.BigIntegerField(help_text="The site's, as it was claimed for.")),
                 ("probe", models.BooleanField(db_default=False, default=False)),
+                ("holder", models.BigIntegerField(help_text="Whose it is: a number that each sender draws for itself.", null=True)),
                 ("started_at", models.DateTimeField(db_default=Now())),
                 ("until", models.DateTimeField()),
                 (

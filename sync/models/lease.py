@@ -22,6 +22,7 @@ class Lease(models.Model):
     site = models.ForeignKey(ConnectedSite, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     epoch = models.BigIntegerField(help_text="The site's, as it was claimed for.")
     probe = models.BooleanField(default=False, db_default=False)
+    holder = models.BigIntegerField(null=True, help_text="Whose it is: a number that each sender draws for itself.")
     started_at = models.DateTimeField(db_default=Now())
     until = models.DateTimeField()
     delivery_ids = ArrayField(models.BigIntegerField(), help_text="In the order of the claim.")

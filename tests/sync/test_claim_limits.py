@@ -25,8 +25,8 @@ def _no_pushes(settings: object) -> None:
     settings.SYNC_ON_SAVE = "queue"  # type: ignore[attr-defined]
 
 
-def take(wanted: int, *, own: int = 0, ahead: int = 0) -> Taken:
-    return claim_uncontended([replace(slot, free=wanted, own=own, ahead=ahead) for slot in open_slots()])
+def take(wanted: int, *, own: int = 0, ahead: int = 0, holder: int | None = None) -> Taken:
+    return claim_uncontended([replace(slot, free=wanted, own=own, ahead=ahead) for slot in open_slots()], holder=holder)
 
 
 def settled(taken: Taken, count: int) -> None:
@@ -62,14 +62,24 @@ def test_a_batch_counts_as_one_request(connect: Connect) -> None:
 def test_who_claims_ahead_may_send_no_more_than_the_limit_and_leaves_others_what_it_does_not_use(connect: Connect) -> None:
     site = connect("hrms", max_in_flight=8)
     users(60)
-    ahead = take(24, ahead=16)
+    ahead = take(24, ahead=16, holder=1)
     assert (len(ahead.claims), ahead.limits) == (24, {site.pk: 8})
     assert take(8).claims == [], "another one must see that the site is full"
     settled(ahead, 20)  # it holds 4, and so can have no more than 4 under way
     other = take(8)
     assert (len(other.claims), other.limits) == (4, {site.pk: 4})
-    again = take(24, own=4, ahead=16)
+    again = take(24, own=4, ahead=16, holder=1)
     assert again.limits == {site.pk: 4}, "what the other one has under way is not its own to use"
+
+
+def test_who_does_not_know_yet_that_its_own_are_settled_does_not_take_the_others_for_them(connect: Connect) -> None:
+    connect("hrms", max_in_flight=8)
+    users(60)
+    mine = take(8, holder=1)
+    settled(mine, 8)  # in another thread of its sender, which still believes that it holds them
+    other = take(8, holder=2)
+    assert len(other.claims) == 8
+    assert take(24, own=8, ahead=16, holder=1).claims == [], "the other one has all the site's requests under way"
 
 
 def test_one_that_claims_leaves_out_a_site_where_another_is_claiming_and_one_that_pushes_waits_for_it(connect: Connect) -> None:
