@@ -1,7 +1,7 @@
 """Leases get a table of their own, a row a request, so that a claim need not write the deliveries it takes.
 
-What is under way while this runs stays leased: its sender's answer comes to a lease that it does not know, changes only the log, and the
-delivery is sent again under the same message id when the lease expires.
+Processes of the version before cannot claim or settle once the columns are gone: restart them after it. What they had under way is
+carried over as leases; when these expire each gets its `lost` row in the log, and is sent again under the same message id.
 """
 
 from pathlib import Path
