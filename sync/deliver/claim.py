@@ -4,6 +4,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -11,7 +12,7 @@ from django.db import OperationalError, connection, transaction
 from sync import fanout
 from sync.connectors.target import Target
 from sync.deliver import kept
-from sync.deliver.targets import OPEN, Slot
+from sync.deliver.targets import OPEN, Place, Slot
 from sync.payloads import Message, message_id
 
 LEASE_GRACE = 30.0
@@ -27,18 +28,25 @@ _IN_VAIN = frozenset({"57014", "55P03"})
 LOCKS = 7_301_951
 """The class of the advisory locks under which a site's requests are counted and claimed: one claimer a site at a time."""
 
-LOCK = "select pg_advisory_xact_lock(%(locks)s, site_id::int) from unnest(%(sites)s::bigint[]) with ordinality as t (site_id, n) order by n"
+LOCK = """
+select pg_advisory_xact_lock(%(locks)s, site_id::int), site_id, clock_timestamp()
+from unnest(%(sites)s::bigint[]) with ordinality as t (site_id, n) order by n
+"""
 
 MOST_REQUESTS = 4096
 """More than are claimed for a site at a time: so far apart are the leases' numbers of one site and those of the next."""
 
-TRY_LOCK = "select site_id from unnest(%(sites)s::bigint[]) as t (site_id) where pg_try_advisory_xact_lock(%(locks)s, site_id::int)"
+TRY_LOCK = """
+select site_id, clock_timestamp() from unnest(%(sites)s::bigint[]) as t (site_id)
+where pg_try_advisory_xact_lock(%(locks)s, site_id::int)
+"""
 
 CLAIM = """
 with slot as (
     select *
     from unnest(%(sites)s::bigint[], %(epochs)s::bigint[], %(requests)s::int[], %(owns)s::int[], %(aheads)s::int[], %(batches)s::int[],
-        %(probes)s::boolean[]) with ordinality as t (site_id, epoch, requests, own, ahead, batch, probe, number)
+        %(probes)s::boolean[], %(after_times)s::timestamptz[], %(after_ids)s::bigint[])
+        with ordinality as t (site_id, epoch, requests, own, ahead, batch, probe, after_time, after_id, number)
 ), due as materialized (
     -- All of it as the statement began: nobody else claims at these sites, and what changes meanwhile, the settle finds changed.
     select r.*, %(first)s::bigint + r.slot * {most} + (r.place - 1) / r.batch as lease_id,
@@ -46,7 +54,7 @@ with slot as (
         r.attempted_version is null or r.attempted_action <> r.action or r.next_version > greatest(r.wanted_version, r.attempted_version)
             or r.attempted_email is distinct from r.next_email as tells
     from (
-        select d.*, s.id as site_id, s.epoch, s.timeout, slot.number as slot, slot.batch, slot.probe, leased.allowed,
+        select d.*, s.id as site_id, s.epoch, s.timeout, slot.number as slot, slot.batch, slot.probe, leased.allowed, room.n as room,
             u.full_name, u.role, u.is_active, u.updated_at, a.action,
             a.action = d.wanted_action and (a.action = 'delete' or u.version >= d.wanted_version) as fits,
             -- Sent ahead of its fan-out, a version may be above what is wanted: nothing below it follows.
@@ -74,16 +82,17 @@ with slot as (
         cross join lateral (
             select d.id, d.user_id, d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_action, d.attempted_version,
                 d.attempted_email, d.acked_email, d.tries, d.cause, d.actor, d.run_id,
-                row_number() over (order by d.next_attempt_at) as place,
+                d.next_attempt_at, row_number() over (order by d.next_attempt_at, d.id) as place,
                 row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) as seen
             from user_sync_delivery d
             where d.site_id = slot.site_id and d.status = 'pending'
+                and (d.next_attempt_at, d.id) > (slot.after_time, slot.after_id)
                 and d.next_attempt_at <= case when slot.probe then 'infinity' else now() end
                 and (%(user_ids)s::text[] is null or d.user_id = any (%(user_ids)s::text[]))
                 and (%(run_id)s::bigint is null or d.run_id = %(run_id)s::bigint)
                 -- Read once into a hash table: what is leased at the site lies before what is due there.
                 and d.id not in (select unnest(l.delivery_ids) from user_sync_lease l where l.site_id = any (%(sites)s::bigint[]))
-            order by d.next_attempt_at limit greatest(room.n, 0)
+            order by d.next_attempt_at, d.id limit greatest(room.n, 0)
         ) d
         left join user_profiles u on u.user_id = d.user_id
         cross join lateral (
@@ -114,20 +123,18 @@ with slot as (
 ), leased as (
     insert into user_sync_lease (id, site_id, epoch, probe, holder, started_at, until, delivery_ids, tokens, versions, generations,
         causes, actors, run_ids)
-    select lease_id, min(site_id), min(epoch), bool_or(probe), %(holder)s::bigint, (select clock_timestamp()),
+    select lease_id, min(site_id), min(epoch), bool_or(probe), %(holder)s::bigint, %(started_at)s::timestamptz,
         (select clock_timestamp()) + make_interval(secs => min(timeout) + %(grace)s),
         array_agg(id), array_agg(token), array_agg(next_version), array_agg(wanted_generation), array_agg(why), array_agg(who),
         array_agg(run_id)
     from taken group by lease_id
 )
-select null as stale, id, lease_id, token::text, (select clock_timestamp()::text), site_id, user_id, action, next_version,
-    wanted_generation, next_email, tries + case when probe then 0 else 1 end, why, who, run_id, coalesce(full_name, ''),
-    coalesce(role, ''), coalesce(is_active, false), updated_at, coalesce(acked_email, attempted_email), probe, allowed
+select id, lease_id, token::text, site_id, user_id, action, next_version, wanted_generation, next_email, tries, why, who, run_id,
+    coalesce(full_name, ''), coalesce(role, ''), coalesce(is_active, false), updated_at, coalesce(acked_email, attempted_email), allowed,
+    case when place = room and not probe then next_attempt_at::text end
 from taken
 union all
-select user_id, null, null, null, null, null, null, null, null, null, null, null,
-    null, null, null, null, null, null, null, null, null, null
-from stale
+select null, null, null, null, user_id, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null from stale
 """.replace("{open}", OPEN).replace("{most}", str(MOST_REQUESTS))
 
 
@@ -140,8 +147,7 @@ class Claim:
     """Shared by those that travel in one request."""
     token: str
     """The attempt's id."""
-    started_at: str
-    """As PostgreSQL writes it."""
+    started_at: datetime
     target: Target
     message: Message
     generation: int
@@ -159,6 +165,8 @@ class Taken:
     claims: list[Claim]
     limits: dict[int, int]
     """By site, how many requests the claimer may have under way there from now on."""
+    places: dict[int, Place]
+    """By site, how far its due deliveries were claimed: where there was no room for more, so that more may follow."""
     contended: bool
     """Something was left out that is worth another look soon."""
 
@@ -209,14 +217,16 @@ def _take(
 ) -> Taken:
     """With `within`, waits for the sites' locks; neither that nor the claim takes more than so many seconds. Without it, waits for none."""
     if not slots:
-        return Taken([], {}, False)
+        return Taken([], {}, {}, False)
     # In one order, so that two that wait cannot wait for each other.
     slots = sorted(slots, key=lambda slot: slot.target.site_id)
-    contended = False
     with transaction.atomic(durable=True):
-        free = _lock([slot.target.site_id for slot in slots], within)
-        contended = len(free) < len(slots)
-        slots = [slot for slot in slots if slot.target.site_id in free]
+        locked = _lock([slot.target.site_id for slot in slots], within)
+        contended = len(locked) < len(slots)
+        slots = [slot for slot in slots if slot.target.site_id in locked]
+        if not slots:
+            return Taken([], {}, {}, contended)
+        started_at = max(locked.values())
         parameters: dict[str, Any] = {
             "sites": [slot.target.site_id for slot in slots],
             "epochs": [slot.target.epoch for slot in slots],
@@ -225,32 +235,41 @@ def _take(
             "aheads": [slot.ahead for slot in slots],
             "batches": [slot.batch for slot in slots],
             "probes": [slot.probe for slot in slots],
+            "after_times": [slot.after[0] if slot.after else "-infinity" for slot in slots],
+            "after_ids": [slot.after[1] if slot.after else 0 for slot in slots],
             "user_ids": None if user_ids is None else list(user_ids),
             "run_id": run_id,
             "grace": LEASE_GRACE,
             "first": secrets.randbits(38) << 24,
             "salt": secrets.token_hex(16),
             "holder": holder,
+            "started_at": started_at,
         }
         rows = kept.fetch(CLAIM, parameters, keep_plan=keep_plan)
     # A site's roles, or a user, changed and the fan-out has not caught up: bring what is owed up to date; the next claim takes it.
-    stale = [(row[0], None) for row in rows if row[0] is not None]
+    stale = [(row[4], None) for row in rows if row[0] is None]
     if stale:
         _bring_up_to_date(stale)
-    targets = {slot.target.site_id: slot.target for slot in slots}
-    taken = [row[1:] for row in rows if row[0] is None]
-    return Taken([_claim(row, targets) for row in taken], {row[4]: row[20] for row in taken}, contended or bool(stale))
+    by_site = {slot.target.site_id: slot for slot in slots}
+    taken = [row for row in rows if row[0] is not None]
+    return Taken(
+        [_claim(row, by_site[row[3]], started_at) for row in taken],
+        {row[3]: row[18] for row in taken},
+        {row[3]: (row[19], row[0]) for row in taken if row[19] is not None},
+        contended or bool(stale),
+    )
 
 
-def _lock(site_ids: list[int], within: float | None) -> set[int]:
+def _lock(site_ids: list[int], within: float | None) -> dict[int, datetime]:
+    """The sites whose lock was had, and when."""
     with connection.cursor() as cursor:
         if within is None:
             cursor.execute(TRY_LOCK, {"locks": LOCKS, "sites": site_ids})
-            return {row[0] for row in cursor.fetchall()}
-        # Of the one statement that takes all locks; a `lock_timeout` would count for each anew.
-        cursor.execute("select set_config('statement_timeout', %s, true)", [str(math.ceil(within * 1000))])
-        cursor.execute(LOCK, {"locks": LOCKS, "sites": site_ids})
-    return set(site_ids)
+        else:
+            # Of the one statement that takes all locks; a `lock_timeout` would count for each anew.
+            cursor.execute("select set_config('statement_timeout', %s, true)", [str(math.ceil(within * 1000))])
+            cursor.execute(LOCK, {"locks": LOCKS, "sites": site_ids})
+        return {site_id: at for *_, site_id, at in cursor.fetchall()}
 
 
 @fanout.retried_on_deadlock
@@ -259,9 +278,9 @@ def _bring_up_to_date(stale: Sequence[tuple[str, int | None]]) -> None:
     fanout.owe(stale, cause="change")
 
 
-def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
-    (delivery_id, lease, token, started_at, site_id, user_id, action, version, generation, email, tries, cause, actor, run_id) = row[:14]
-    full_name, role, is_active, updated_at, known_email, probe = row[14:20]
+def _claim(row: tuple[Any, ...], slot: Slot, started_at: datetime) -> Claim:
+    delivery_id, lease, token, _, user_id, action, version, generation, email, tries, cause, actor, run_id = row[:13]
+    full_name, role, is_active, updated_at, known_email = row[13:18]
     message = Message(
         message_id=message_id(delivery_id, version, generation),
         user_id=user_id,
@@ -274,4 +293,5 @@ def _claim(row: tuple[Any, ...], targets: dict[int, Target]) -> Claim:
         updated_at=updated_at,
         previous_email=known_email if action == "upsert" and known_email and known_email != email else None,
     )
-    return Claim(delivery_id, lease, token, started_at, targets[site_id], message, generation, tries, cause, actor, run_id, probe)
+    tries += 0 if slot.probe else 1
+    return Claim(delivery_id, lease, token, started_at, slot.target, message, generation, tries, cause, actor, run_id, slot.probe)

@@ -7,8 +7,13 @@ from django.db import connection
 from sync.deliver import kept
 
 END = """
-delete from user_sync_lease l using unnest(%(ids)s::bigint[], %(deliveries)s::text[]) as g (id, deliveries)
-where l.id = g.id and l.delivery_ids = g.deliveries::bigint[] returning l.id
+delete from user_sync_lease where id = any (array(
+    -- Lease by lease, however few the planner takes them for: read in the other order, those would be read that ended long ago.
+    select l.id from unnest(%(ids)s::bigint[], %(deliveries)s::text[]) as g (id, deliveries)
+    cross join lateral (
+        select l.id from user_sync_lease l where l.id = g.id and l.delivery_ids = g.deliveries::bigint[] offset 0
+    ) l
+)) returning id
 """
 
 HELD = "select id, delivery_ids from user_sync_lease where id = any (%s) order by id for update"

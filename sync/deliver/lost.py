@@ -1,6 +1,5 @@
 """Leases whose holder ended before it settled: freed, with a `lost` row in the log."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import repeat, starmap
@@ -11,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from sync import backoff, fanout
-from sync.deliver.settle import write_log
+from sync.deliver import log
 from sync.payloads import message_id
 
 CHUNK = 20
@@ -111,13 +110,13 @@ def _free(leases: Sequence[int] | None, reason: str, *, at_once: bool) -> tuple[
                 "error": reason,
             },
         )
-        now = timezone.now()
-        write_log(
+        now = log.moment(timezone.now())
+        log.write(
             cursor,
             [
-                (item.token, user_id, email, site_id, name, action, item.version, item.generation, json.dumps(None), "lost", "lost", None,
-                 None, reason, "", message_id(item.delivery_id, item.version, item.generation), item.cause, item.actor, item.run_id,
-                 item.started_at, now)
+                (item.token.bytes, user_id, email, site_id, name, action, item.version, item.generation, log.document(b"null"), "lost",
+                 "lost", None, None, reason, "", message_id(item.delivery_id, item.version, item.generation), item.cause, item.actor,
+                 item.run_id, log.moment(item.started_at), now)
                 for item, user_id, email, site_id, name, action, _ in freed
             ],
         )  # fmt: skip

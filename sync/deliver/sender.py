@@ -8,22 +8,27 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sync.deliver.claim import claim_uncontended
+from sync.deliver.claim import Taken, claim_uncontended
 from sync.deliver.courier import Courier, answered_well
 from sync.deliver.lost import give_up
 from sync.deliver.release import release
 from sync.deliver.settle import Attempt
 from sync.deliver.settler import Settler
 from sync.deliver.shipments import Shipment, pack, refused_as_batch
-from sync.deliver.targets import Slot, limited, open_slots
+from sync.deliver.targets import Place, Slot, limited, open_slots
 from sync.outcomes import Outcome
 
 GROUP = 1000
 """Deliveries claimed in one transaction; more only where one request holds more."""
 LOOKED_AT_FOR = 0.1
 """Seconds for which what is open is not looked at again, while there is more to do there than can be claimed at a time."""
-AHEAD = 128
+PLACES_KEPT_FOR = 0.5
+"""Seconds after which a site's due deliveries are looked through from the start, for what came to be due before the place reached."""
+AHEAD = 256
 """Deliveries that are claimed for a site beyond what it takes at a time, while it answers faster than they could be claimed."""
+PACE = 4
+"""So many times what a site answered since the last claim is claimed for it ahead: what was answered is held until it is settled, and the
+site must not run out of requests before the next claim."""
 
 
 class Sender:
@@ -48,6 +53,8 @@ class Sender:
         self._share = 1
         self._batch_sizes: dict[int, int] = {}
         self._open: list[Slot] = []
+        self._places: dict[int, Place] = {}
+        self._from_the_start_at = 0.0
         self._look_again_at = 0.0
         self._filled = False
         self.contended = False
@@ -67,14 +74,15 @@ class Sender:
         """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
         if time.monotonic() >= self._look_again_at:
             # Of what is free there, what is ours comes and goes until the next look: this is what the others leave.
-            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in open_slots(keep_plan=self._keep_plans)]
+            looked_up = open_slots(owed=self._places, keep_plan=self._keep_plans)
+            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in looked_up]
             self._look_again_at = time.monotonic() + LOOKED_AT_FOR
         slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
         self._pace.clear()
-        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, holder=self._holder, keep_plan=self._keep_plans)
+        taken = self._claim(slots)
         self.contended = taken.contended
         self._filled = len(taken.claims) >= GROUP
-        if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not slots or any(slot.probe for slot in slots):
+        if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not self._open or any(slot.probe for slot in slots):
             self.look_again()
         packed = pack(taken.claims, self._batch_sizes)
         for shipment in packed.shipments:
@@ -84,8 +92,28 @@ class Sender:
             self._settler.begin(packed.unsendable)
         if packed.shipments:
             self._courier.hand_over(packed.shipments, {site_id: min(limit, self._share) for site_id, limit in taken.limits.items()})
-        release(packed.excess)
+        if packed.excess:
+            release(packed.excess)
+            self._places.clear()
         return len(taken.claims)
+
+    def _claim(self, slots: list[Slot]) -> Taken:
+        """Claims after the places reached, or all over again where nothing is due there: something before them may be due anew."""
+        if time.monotonic() >= self._from_the_start_at:
+            self._places.clear()
+            self._from_the_start_at = time.monotonic() + PLACES_KEPT_FOR
+        reached = [replace(slot, after=self._places.get(slot.target.site_id)) for slot in slots]
+        taken = self._claim_at(reached)
+        if not taken.claims and any(slot.after for slot in reached):
+            taken = self._claim_at(slots)
+        return taken
+
+    def _claim_at(self, slots: list[Slot]) -> Taken:
+        taken = claim_uncontended(slots, user_ids=self._user_ids, run_id=self._run_id, holder=self._holder, keep_plan=self._keep_plans)
+        for slot in slots:
+            self._places.pop(slot.target.site_id, None)
+        self._places.update(taken.places)
+        return taken
 
     def look_again(self) -> None:
         """Has the next `fill` see what is due at which site now."""
@@ -130,6 +158,8 @@ class Sender:
             self._unsendable -= report.unsendable
             for shipment, attempts in report.done:
                 self._forget(shipment)
+                if attempts is None or not answered_well(attempts[0].http_code):
+                    self._places.pop(shipment.target.site_id, None)  # some of it may be due again, where it was
                 if attempts is not None:
                     if not answered_well(attempts[0].http_code):
                         self._courier.pardon(shipment.target.site_id)
@@ -169,7 +199,7 @@ class Sender:
     def _learn_pace(self, site_id: int, attempts: list[Attempt]) -> None:
         if any(attempt.verdict.outcome is not Outcome.DELIVERED for attempt in attempts):
             self._pace[site_id] = -1_000_000  # until the next fill: nothing ahead for a site in trouble
-        self._pace[site_id] += 2
+        self._pace[site_id] += PACE
 
     def _learn_batch_size(self, shipment: Shipment, attempts: list[Attempt]) -> None:
         site_id = shipment.target.site_id

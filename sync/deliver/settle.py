@@ -9,7 +9,7 @@ import orjson
 from django.db import connection, transaction
 
 from sync import backoff, fanout, payloads, quarantine, redact
-from sync.deliver import kept, leases
+from sync.deliver import kept, leases, log
 from sync.deliver.claim import Claim
 from sync.outcomes import Outcome, Verdict
 
@@ -63,7 +63,7 @@ with in_its_own_time as materialized (
     ) t
     where r.run_id = t.run_id and r.site_id = t.site_id
 )
-select ordinal, status from settled
+select status, array_agg(ordinal) from settled group by status
 """.replace("{changed}", _CHANGED)
 
 AFTER_REMOVAL = """
@@ -80,11 +80,6 @@ where d.site_id = r.site_id and d.user_id = u.user_id and d.wanted_action = 'ups
 FORGET = """
 delete from user_sync_delivery d where d.id = any (%(ids)s) and d.status = 'success' and d.acked_action = 'delete'
     and not exists (select from user_profiles u where u.user_id = d.user_id)
-"""
-
-LOG = """
-copy user_sync_log (attempt_id, user_id, email, site_id, site_name, type, version, generation, attributes, status, outcome, http_code,
-    duration_ms, error, response, message_id, cause, actor, run_id, started_at, completed_at) from stdin
 """
 
 
@@ -117,7 +112,7 @@ def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str,
     others = [attempt for attempt in ours if not _is_plain(attempt)]
     ordered = [*plain, *others]
     parameters = _of_plain(plain) | {"others": orjson.dumps([_given(n, a) for n, a in enumerate(others, len(plain) + 1)]).decode()}
-    settled = [(ordered[n - 1], status) for n, status in kept.fetch(SETTLE, parameters, keep_plan=keep_plan)]
+    settled = [(ordered[n - 1], status) for status, found in kept.fetch(SETTLE, parameters, keep_plan=keep_plan) for n in found]
     with connection.cursor() as cursor:
         statuses = {attempt.claim.token: status for attempt, status in settled}
         removed = [a.claim for a, status in settled if status == "success" and a.claim.message.action == "delete"]
@@ -131,9 +126,9 @@ def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str,
                 },
             )
             cursor.execute(FORGET, {"ids": [claim.delivery_id for claim in removed]})
-        now = datetime.now(UTC).isoformat()
+        now = log.moment(datetime.now(UTC))
         answers = redact.response_texts([attempt.response for attempt in attempts])
-        write_log(cursor, [_log_row(a, statuses.get(a.claim.token), answer, now) for a, answer in zip(attempts, answers, strict=True)])
+        log.write(cursor, [_log_row(a, statuses.get(a.claim.token), answer, now) for a, answer in zip(attempts, answers, strict=True)])
     quarantine.record(
         (attempt.claim.target.site_id, attempt.claim.message.user_id, attempt.verdict, attempt.claim.probe)
         for attempt in attempts
@@ -150,13 +145,6 @@ def already_logged(attempts: Sequence[Attempt]) -> set[str]:
             [[attempt.message_id for attempt in attempts], [attempt.claim.token for attempt in attempts]],
         )
         return {row[0] for row in cursor.fetchall()}
-
-
-def write_log(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts log rows by COPY: one statement whatever their number."""
-    with cursor.copy(LOG) as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 def _is_plain(attempt: Attempt) -> bool:
@@ -221,7 +209,7 @@ def _note(attempt: Attempt) -> str:
     return ""
 
 
-def _log_row(attempt: Attempt, status: str | None, answer: str, now: str) -> tuple[Any, ...]:
+def _log_row(attempt: Attempt, status: str | None, answer: str, now: int) -> tuple[Any, ...]:
     claim, verdict, message = attempt.claim, attempt.verdict, attempt.claim.message
     result = (
         "success"
@@ -231,7 +219,7 @@ def _log_row(attempt: Attempt, status: str | None, answer: str, now: str) -> tup
         else "pending"
     )
     return (
-        claim.token,
+        bytes.fromhex(claim.token.replace("-", "")),
         message.user_id,
         message.email,
         claim.target.site_id,
@@ -239,7 +227,7 @@ def _log_row(attempt: Attempt, status: str | None, answer: str, now: str) -> tup
         message.action,
         message.version,
         claim.generation,
-        message.encoded.decode(),
+        log.document(message.encoded),
         result,
         verdict.outcome,
         attempt.http_code,
@@ -250,6 +238,6 @@ def _log_row(attempt: Attempt, status: str | None, answer: str, now: str) -> tup
         claim.cause,
         claim.actor,
         claim.run_id,
-        claim.started_at,
+        log.moment(claim.started_at),
         now,
     )

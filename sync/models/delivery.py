@@ -71,7 +71,7 @@ class Delivery(models.Model):
             models.CheckConstraint(condition=models.Q(status__in=["pending", "success", "failed"]), name="user_sync_delivery_status_known"),
         ]
         indexes = [
-            models.Index(fields=["site", "next_attempt_at"], condition=models.Q(status="pending"), name="user_sync_delivery_due"),
+            models.Index(fields=["site", "next_attempt_at", "id"], condition=models.Q(status="pending"), name="user_sync_delivery_due"),
             models.Index(fields=["site", "user_id"], condition=models.Q(status="failed"), name="user_sync_delivery_failed"),
             models.Index(fields=["user_id"], name="user_sync_delivery_user"),
             models.Index(fields=["run_id", "site"], condition=models.Q(run_id__isnull=False), name="user_sync_delivery_run"),
