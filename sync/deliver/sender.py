@@ -26,9 +26,11 @@ PLACES_KEPT_FOR = 0.5
 """Seconds after which a site's due deliveries are looked through from the start, for what came to be due before the place reached."""
 AHEAD = 256
 """Deliveries that are claimed for a site beyond what it takes at a time, while it answers faster than they could be claimed."""
-PACE = 4
-"""So many times what a site answered since the last claim is claimed for it ahead: what was answered is held until it is settled, and the
-site must not run out of requests before the next claim."""
+PACE = 2
+"""So many times what a site answered of late is claimed for it ahead: what was answered is held until it is settled, and the site must not
+run out of requests before the next claim."""
+OF_LATE = 0.1
+"""Seconds: in these, and in as many before them."""
 
 
 class Sender:
@@ -50,6 +52,8 @@ class Sender:
         self._held: dict[int, set[Shipment]] = {}
         self._unsendable = 0
         self._pace: Counter[int] = Counter()
+        self._pace_before: Counter[int] = Counter()
+        self._paced_until = 0.0
         self._share = 1
         self._batch_sizes: dict[int, int] = {}
         self._open: list[Slot] = []
@@ -77,8 +81,8 @@ class Sender:
             looked_up = open_slots(owed=self._places, keep_plan=self._keep_plans)
             self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in looked_up]
             self._look_again_at = time.monotonic() + LOOKED_AT_FOR
+        self._turn_pace()
         slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
-        self._pace.clear()
         taken = self._claim(slots)
         self.contended = taken.contended
         self._filled = len(taken.claims) >= GROUP
@@ -135,7 +139,7 @@ class Sender:
             now = max(0, min(limit - own, room))
             room -= now
             # Ahead only where nothing else holds the site back.
-            ahead = max(0, min(self._pace[slot.target.site_id], -(-AHEAD // slot.batch))) if now == max(0, limit - own) else 0
+            ahead = max(0, min(self._paced(slot), -(-AHEAD // slot.batch))) if now == max(0, limit - own) else 0
             wanted = min(limit + ahead - own if ahead else now, max(1, rows // slot.batch))
             if wanted > 0 and limit > 0 and rows > 0:
                 rows -= wanted * slot.batch
@@ -196,10 +200,20 @@ class Sender:
         if not self._held[site_id]:
             del self._held[site_id]
 
+    def _turn_pace(self) -> None:
+        now = time.monotonic()
+        if now >= self._paced_until:
+            self._pace_before = self._pace if now < self._paced_until + OF_LATE else Counter()
+            self._pace = Counter()
+            self._paced_until = now + OF_LATE
+
+    def _paced(self, slot: Slot) -> int:
+        return PACE * (self._pace[slot.target.site_id] + self._pace_before[slot.target.site_id])
+
     def _learn_pace(self, site_id: int, attempts: list[Attempt]) -> None:
         if any(attempt.verdict.outcome is not Outcome.DELIVERED for attempt in attempts):
-            self._pace[site_id] = -1_000_000  # until the next fill: nothing ahead for a site in trouble
-        self._pace[site_id] += PACE
+            self._pace[site_id] = -1_000_000  # nothing ahead, for a while, for a site in trouble
+        self._pace[site_id] += 1
 
     def _learn_batch_size(self, shipment: Shipment, attempts: list[Attempt]) -> None:
         site_id = shipment.target.site_id

@@ -121,5 +121,6 @@ def test_leases_that_ended_do_not_lie_in_the_way_of_counting_those_under_way(con
         with connection.cursor() as cursor:
             cursor.execute("select pg_relation_size('user_sync_lease_site') / 8192")
             pages += cursor.fetchone()
-    # Whoever counts reads that index: what ended there makes room for what comes. Kept, 16,000 entries would be some seventy pages.
-    assert pages[-1] <= 2 * pages[4] <= 20, pages
+    # Whoever counts reads that index: what ended there makes room for what comes, unless autovacuum looks at a table just then, as may
+    # happen a time or two. Kept, 16,000 entries would be some seventy pages.
+    assert pages[-1] <= 2 * pages[4] <= 30, pages
