@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from sync.deliver.sender import Sender
-from sync.models import Delivery
+from sync.models import Delivery, Lease
 from tests.scripted_site import ScriptedSite
 from tests.sync.conftest import Connect, catch_up
 from users.models import UserProfile
@@ -50,3 +50,17 @@ def test_a_site_that_is_owed_nothing_takes_no_slot(connect: Connect, scripted: C
         assert time.monotonic() < ends
     sender.finish(0)
     assert first.requests == []
+
+
+def test_a_sender_that_cannot_fill_a_site_leaves_room_there_for_another(connect: Connect, scripted: Callable[[], ScriptedSite]) -> None:
+    connect("fast", scripted().url, max_in_flight=5)
+    UserProfile.objects.bulk_create(UserProfile(email=f"u{n}@example.com", full_name="U") for n in range(60))
+    catch_up()
+    sender = Sender(in_flight=1)
+    held = []
+    while sender.fill() or not sender.idle:
+        held.append(Lease.objects.count())
+        sender.step(0.5)
+    sender.finish(1)
+    assert Delivery.objects.filter(status="success").count() == 60
+    assert max(held) <= 3, "of five requests it may send one, and have two more ready"
