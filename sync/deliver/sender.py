@@ -138,8 +138,8 @@ class Sender:
             limit = min(slot.free, share, slot.target.max_in_flight)
             now = max(0, min(limit - own, room))
             room -= now
-            # Ahead only where nothing else holds the site back; and where the site takes more than this sender sends, half of that is left to
-            # others: what one holds, the next may not have.
+            # Ahead only where nothing else holds the site back; and where the site takes more than this sender sends, half of that is left
+            # to others: what one holds, the next may not have.
             most = -(-AHEAD // slot.batch) if limit >= slot.target.max_in_flight else (slot.free - limit) // 2
             ahead = max(0, min(self._paced(slot), most)) if now == max(0, limit - own) else 0
             wanted = min(limit + ahead - own if ahead else now, max(1, rows // slot.batch))
