@@ -30,10 +30,10 @@ class Courier:
         self._transport = MultiTransport()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._inbox: list[tuple[float, Shipment]] = []
+        self._inbox: list[tuple[float, int, Shipment]] = []
         self._given_limits: dict[int, int] = {}
         self._stirred = threading.Event()
-        self._balked: Counter[int] = Counter()
+        self._pardons: Counter[int] = Counter()
         self._halted = False
         self._stopped = False
         self._results: queue.SimpleQueue[list[Delivered] | BaseException] = queue.SimpleQueue()
@@ -41,6 +41,7 @@ class Courier:
         # The rest belongs to the thread.
         self._limits: dict[int, int] = {}
         self._waiting: dict[int, deque[tuple[float, Shipment]]] = {}
+        self._balks: Counter[int] = Counter()
         self._running: Counter[int] = Counter()
         self._under_way: dict[int, Shipment] = {}
         self._number = 0
@@ -49,7 +50,7 @@ class Courier:
         """Takes shipments, and how many requests may be under way at which site from now on."""
         now = time.monotonic()
         with self._lock:
-            self._inbox += [(now, shipment) for shipment in shipments]
+            self._inbox += [(now, self._pardons[shipment.target.site_id], shipment) for shipment in shipments]
             self._handed += len(shipments)
             self._given_limits.update(limits)
         if self._thread is None and shipments:
@@ -81,7 +82,7 @@ class Courier:
     def pardon(self, site_id: int) -> None:
         """What an answer other than 2xx of this site means is decided and written down: what is handed over from now on may be sent."""
         with self._lock:
-            self._balked[site_id] -= 1
+            self._pardons[site_id] += 1
 
     @property
     def all_collected(self) -> bool:
@@ -137,14 +138,14 @@ class Courier:
             inbox, self._inbox = self._inbox, []
             self._limits.update(self._given_limits)
             self._given_limits.clear()
-        for since, shipment in inbox:
-            self._waiting.setdefault(shipment.target.site_id, deque()).append((since, shipment))
         back: list[Delivered] = []
-        for site_id in list(self._waiting):
-            if self._balked[site_id] > 0:
-                back += self._drop(site_id)
+        for since, pardons, shipment in inbox:
+            if pardons < self._balks[shipment.target.site_id]:
+                back.append((shipment, None))  # claimed before it was written down how the site had answered
             else:
-                self._start(site_id)
+                self._waiting.setdefault(shipment.target.site_id, deque()).append((since, shipment))
+        for site_id in list(self._waiting):
+            self._start(site_id)
         return back + (self._give_back() if self._halted else [])
 
     def _start(self, site_id: int) -> None:
@@ -166,8 +167,7 @@ class Courier:
         else:
             # It may have asked for a pause, or be broken: what that means is decided before it is sent anything more. What was claimed
             # before that may still be on its way here.
-            with self._lock:
-                self._balked[site_id] += 1
+            self._balks[site_id] += 1
             back += self._drop(site_id)
         return back
 
