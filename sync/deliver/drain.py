@@ -80,6 +80,7 @@ class Drain:
             changed = fanout.fan_out()
             self._behind = changed > 0 or reconcile.step()
             self._hungry = True
+            sender.look_again()
         if self._hungry:
             self._hungry = sender.fill() > 0 or sender.contended
             if sender.contended and sender.idle:

@@ -75,15 +75,9 @@ class Sender:
         return self._settler.bell
 
     def fill(self) -> int:
-        """Claims what is due and has its requests started, as far as there is room; returns how many claims."""
-        if time.monotonic() >= self._look_again_at:
-            # Of what is free there, what is ours comes and goes until the next look: this is what the others leave.
-            looked_up = open_slots(owed=self._places, keep_plan=self._keep_plans)
-            self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in looked_up]
-            self._look_again_at = time.monotonic() + LOOKED_AT_FOR
-        self._turn_pace()
-        slots = [limited(slot, self._batch_sizes) for slot in self._fair(self._open)]
-        taken = self._claim(slots)
+        """Claims what is due and has its requests started, as far as there is room; returns how many claims: none only where there
+        is no room, or nothing is due by a look of just now, or another process is just claiming it."""
+        taken, slots = self._claim_somewhere()
         self.contended = taken.contended
         self._filled = len(taken.claims) >= GROUP
         if len(taken.claims) < sum(slot.free * slot.batch for slot in slots) or not self._open or any(slot.probe for slot in slots):
@@ -99,7 +93,38 @@ class Sender:
         if packed.excess:
             release(packed.excess)
             self._places.clear()
+            self.look_again()
         return len(taken.claims)
+
+    def _claim_somewhere(self) -> tuple[Taken, list[Slot]]:
+        """Claims, and at which slots. A site at which nothing is due any more, though it was when last looked, takes no other's turn."""
+        self._turn_pace()
+        fresh = self._look()
+        in_vain: set[int] = set()
+        while True:
+            left = [slot for slot in self._open if slot.target.site_id not in in_vain]
+            slots = [limited(slot, self._batch_sizes) for slot in self._fair(left)]
+            taken = self._claim(slots)
+            if taken.claims or taken.contended:
+                return taken, slots
+            if slots:
+                in_vain.update(slot.target.site_id for slot in slots)
+            elif fresh or not in_vain:
+                return taken, slots
+            else:
+                self.look_again()
+                fresh = self._look()
+                in_vain.clear()
+
+    def _look(self) -> bool:
+        """Sees what is open, unless that was just done; returns whether it did."""
+        if time.monotonic() < self._look_again_at:
+            return False
+        # Of what is free there, what is ours comes and goes until the next look: this is what the others leave.
+        looked_up = open_slots(owed=self._places, keep_plan=self._keep_plans)
+        self._open = [replace(slot, free=slot.free + self._own(slot)) for slot in looked_up]
+        self._look_again_at = time.monotonic() + LOOKED_AT_FOR
+        return True
 
     def _claim(self, slots: list[Slot]) -> Taken:
         """Claims after the places reached, or all over again where nothing is due there: something before them may be due anew."""
@@ -162,6 +187,8 @@ class Sender:
         for report in self._settler.look(wait):
             settled += len(report.attempts)
             self._unsendable -= report.unsendable
+            if report.left:
+                self.look_again()
             for shipment, attempts in report.done:
                 self._forget(shipment)
                 if attempts is None or not answered_well(attempts[0].http_code):

@@ -36,6 +36,8 @@ class Report:
     """Attempts that ended before they left."""
     attempts: list[Attempt] = field(default_factory=list)
     """All of them."""
+    left: bool = False
+    """Some of it is owed still, or anew."""
 
 
 class Settler:
@@ -186,7 +188,7 @@ class Settler:
                     done = already_logged(attempts)
                     attempts = [attempt for attempt in attempts if attempt.claim.token not in done]
                 release([claim for shipment, result in group.done if result is None for claim in shipment.claims])
-                settle(attempts, keep_plan=self._keep_plans)
+                statuses = settle(attempts, keep_plan=self._keep_plans)
             except Exception as error:  # not swallowed: whoever looks gets it
                 uncertain = True
                 connection.close()
@@ -196,5 +198,7 @@ class Settler:
                     return
                 self._wanted.wait()
             else:
+                given_back = any(result is None for _, result in group.done)
+                group.left = uncertain or given_back or any(status == "pending" for status in statuses.values())
                 self._put(group)
                 return

@@ -83,7 +83,7 @@ def test_an_answer_that_the_database_could_not_take_is_settled_when_it_can_and_l
     sender = Sender(in_flight=10)
     settle = module.settle
 
-    def settled_but_cut_off(group: list[Attempt], *, keep_plan: bool) -> None:
+    def settled_but_cut_off(group: list[Attempt], *, keep_plan: bool) -> dict[str, str]:
         settle(group, keep_plan=keep_plan)
         connection.close()
         raise OperationalError("the connection was lost after the commit, before the server could say so")
@@ -106,7 +106,7 @@ def test_an_answer_that_was_not_written_down_at_all_is_written_down_by_the_next_
     catch_up()
     sender = Sender(in_flight=10)
 
-    def failed(group: list[Attempt], *, keep_plan: bool) -> None:
+    def failed(group: list[Attempt], *, keep_plan: bool) -> dict[str, str]:
         raise OperationalError("the server is starting up")
 
     with monkeypatch.context() as patched:

@@ -42,9 +42,9 @@ def all_delivered() -> bool:
 def test_a_backlog_is_settled_in_two_transactions_at_a_time(hrms: ScriptedSite, monkeypatch: pytest.MonkeyPatch) -> None:
     settle, both = module.settle, threading.Barrier(2)
 
-    def settle_beside_another(group: list[Attempt], *, keep_plan: bool) -> None:
+    def settle_beside_another(group: list[Attempt], *, keep_plan: bool) -> dict[str, str]:
         both.wait(20)  # breaks, and fails the sender's step, where nobody else comes
-        settle(group, keep_plan=keep_plan)
+        return settle(group, keep_plan=keep_plan)
 
     monkeypatch.setattr(module, "settle", settle_beside_another)
     sender = Sender(in_flight=10)
@@ -60,12 +60,12 @@ def test_a_transaction_that_the_database_fails_is_repeated_and_the_one_beside_it
     settle, failed = module.settle, threading.Event()
     sizes: list[int] = []
 
-    def settle_but_fail_the_larger_one_once(group: list[Attempt], *, keep_plan: bool) -> None:
+    def settle_but_fail_the_larger_one_once(group: list[Attempt], *, keep_plan: bool) -> dict[str, str]:
         sizes.append(len(group))
         if len(group) == 1000 and not failed.is_set():
             failed.set()
             raise OperationalError("the connection was lost")
-        settle(group, keep_plan=keep_plan)
+        return settle(group, keep_plan=keep_plan)
 
     monkeypatch.setattr(module, "settle", settle_but_fail_the_larger_one_once)
     sender = Sender(in_flight=10)
