@@ -58,6 +58,4 @@ def _some_of(given: dict[int, list[int]]) -> set[tuple[int, int]]:
 
 
 def _parameters(given: dict[int, list[int]]) -> dict[str, str]:
-    """Arrays as PostgreSQL reads them: a thousand values are written so in a tenth of the time."""
-    deliveries = ",".join('"{' + ",".join(map(str, each)) + '}"' for each in given.values())
-    return {"ids": "{" + ",".join(map(str, given)) + "}", "deliveries": "{" + deliveries + "}"}
+    return {"ids": kept.array(given), "deliveries": kept.array([f'"{kept.array(each)}"' for each in given.values()])}

@@ -107,9 +107,11 @@ def settle(attempts: Sequence[Attempt], *, keep_plan: bool = False) -> dict[str,
         return {}
     held = leases.end([(attempt.claim.lease, attempt.claim.delivery_id) for attempt in attempts], keep_plan=keep_plan)
     # Of those that are simply delivered there is little to say, so that is said the cheapest way; they are numbered first.
-    ours = [attempt for attempt in attempts if (attempt.claim.lease, attempt.claim.delivery_id) in held]
-    plain = [attempt for attempt in ours if _is_plain(attempt)]
-    others = [attempt for attempt in ours if not _is_plain(attempt)]
+    plain: list[Attempt] = []
+    others: list[Attempt] = []
+    for attempt in attempts:
+        if (attempt.claim.lease, attempt.claim.delivery_id) in held:
+            (plain if _is_plain(attempt) else others).append(attempt)
     ordered = [*plain, *others]
     parameters = _of_plain(plain) | {"others": orjson.dumps([_given(n, a) for n, a in enumerate(others, len(plain) + 1)]).decode()}
     settled = [(ordered[n - 1], status) for status, found in kept.fetch(SETTLE, parameters, keep_plan=keep_plan) for n in found]
@@ -155,18 +157,13 @@ def _is_plain(attempt: Attempt) -> bool:
 def _of_plain(attempts: Sequence[Attempt]) -> dict[str, str]:
     claims = [attempt.claim for attempt in attempts]
     return {
-        "ids": _array([claim.delivery_id for claim in claims]),
-        "versions": _array([claim.message.version for claim in claims]),
-        "generations": _array([claim.generation for claim in claims]),
-        "epochs": _array([claim.target.epoch for claim in claims]),
-        "run_ids": _array(["null" if claim.run_id is None else claim.run_id for claim in claims]),
-        "digests": _array([payloads.digest(claim.message) for claim in claims]),
+        "ids": kept.array([claim.delivery_id for claim in claims]),
+        "versions": kept.array([claim.message.version for claim in claims]),
+        "generations": kept.array([claim.generation for claim in claims]),
+        "epochs": kept.array([claim.target.epoch for claim in claims]),
+        "run_ids": kept.array(["null" if claim.run_id is None else claim.run_id for claim in claims]),
+        "digests": kept.array([payloads.digest(claim.message) for claim in claims]),
     }
-
-
-def _array(values: Sequence[int | str]) -> str:
-    """An array as PostgreSQL reads it, of what needs no quotes: to write the values one by one takes ten times as long."""
-    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _given(ordinal: int, attempt: Attempt) -> dict[str, Any]:
