@@ -44,7 +44,8 @@ class Verdict:
     """What the site said of this user, where it answered for several; None stands for all that it said."""
 
     def __post_init__(self) -> None:
-        self.error = redact.line(self.error)
+        if self.error:
+            self.error = redact.line(self.error)
         if self.remote_id is not None:
             self.remote_id = redact.clean(self.remote_id)[:MAX_REMOTE_ID] or None
 

@@ -23,10 +23,10 @@ class Message:
     updated_at: datetime | None
     previous_email: str | None = None
     encoded: bytes = field(init=False, repr=False, compare=False)
-    """The object that the site receives, as compact JSON in UTF-8: rendered once, sent and logged."""
+    """What `encode` makes of it: rendered once, sent and logged."""
 
     def __post_init__(self) -> None:
-        self.encoded = orjson.dumps(body(self))
+        self.encoded = encode(self)
 
 
 def message_id(delivery_id: int, version: int, generation: int) -> str:
@@ -39,8 +39,8 @@ def batch_id(message_ids: list[str]) -> str:
     return "msg_batch_" + hashlib.sha256("\n".join(sorted(message_ids)).encode()).hexdigest()[:40]
 
 
-def body(message: Message) -> dict[str, Any]:
-    """The flat object that a site receives."""
+def encode(message: Message) -> bytes:
+    """The flat object that a site receives, as compact JSON in UTF-8."""
     content: dict[str, Any] = {
         "id": message.user_id,
         "email": message.email,
@@ -49,11 +49,12 @@ def body(message: Message) -> dict[str, Any]:
         "is_active": message.is_active,
         "action": message.action,
         "version": message.version,
-        "updated_at": message.updated_at.isoformat() if message.updated_at else None,
+        # As it is: orjson writes it as ISO 8601 in a fraction of the time that Python takes.
+        "updated_at": message.updated_at,
     }
     if message.previous_email:
         content["previous_email"] = message.previous_email
-    return content
+    return orjson.dumps(content)
 
 
 def digest(message: Message) -> str:

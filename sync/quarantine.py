@@ -21,9 +21,10 @@ WAIT_NOTED_EVERY = timedelta(minutes=1)
 PROBE_EVERY = timedelta(minutes=1)
 
 _FAILING = frozenset({Outcome.TRANSIENT, Outcome.SITE_BROKEN})
+_DELIVERED = Outcome.DELIVERED
 
 
-@dataclass
+@dataclass(slots=True)
 class _Tally:
     """What a group of attempts says about one site, in order."""
 
@@ -38,19 +39,25 @@ class _Tally:
     probed: bool = False
 
     def add(self, user_id: str, verdict: Verdict, probe: bool) -> None:
-        self.probed = self.probed or probe
-        self.names_users = self.names_users or verdict.names_user
-        if verdict.outcome in _FAILING:
+        # Asked of every delivery, and nearly all are delivered: that comes first, and as little as can be.
+        outcome = verdict.outcome
+        if probe:
+            self.probed = True
+        if verdict.names_user:
+            self.names_users = True
+        if outcome is _DELIVERED:
+            self.delivered = True
+        elif outcome in _FAILING:
             self.failures += 1
             self.connection_failures = self.connection_failures + 1 if verdict.connection_failed else 0
             self.last_error = verdict.error
             self.users.append(user_id)
             return
-        self.reopened, self.failures, self.connection_failures, self.users = True, 0, 0, []
-        self.delivered = self.delivered or verdict.outcome is Outcome.DELIVERED
-        if verdict.outcome is Outcome.THROTTLED:
+        elif outcome is Outcome.THROTTLED:
             # Answers to requests that were under way together come in any order.
             self.throttle, self.last_error = max(self.throttle or 0.0, verdict.retry_after or 0.0), verdict.error
+        if self.failures or not self.reopened:
+            self.reopened, self.failures, self.connection_failures, self.users = True, 0, 0, []
 
 
 # Asked at every settle: compiling the same by the ORM takes longer than PostgreSQL does.

@@ -50,6 +50,11 @@ with slot as (
 ), due as materialized (
     -- All of it as the statement began: nobody else claims at these sites, and what changes meanwhile, the settle finds changed.
     select r.*, %(first)s::bigint + r.slot * {most} + (r.place - 1) / r.batch as lease_id,
+        -- As unique as the salt, at a fifth of the cost of a random one.
+        md5(%(salt)s || r.id)::uuid as token,
+        -- A probe is the hub's own doing, whoever it was that changed the user.
+        case when r.probe then 'probe' when r.tries = 0 then r.cause else 'retry' end as why,
+        case when r.probe then '' else r.actor end as who,
         -- What a fan-out would not expect of a delivery that is owed this: that anything was sent at all, another action, version, address.
         r.attempted_version is null or r.attempted_action <> r.action or r.next_version > greatest(r.wanted_version, r.attempted_version)
             or r.attempted_email is distinct from r.next_email as tells
@@ -82,8 +87,7 @@ with slot as (
         cross join lateral (
             select d.id, d.user_id, d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_action, d.attempted_version,
                 d.attempted_email, d.acked_email, d.tries, d.cause, d.actor, d.run_id,
-                d.next_attempt_at, row_number() over (order by d.next_attempt_at, d.id) as place,
-                row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) as seen
+                d.next_attempt_at, row_number() over (order by d.next_attempt_at, d.id) as place
             from user_sync_delivery d
             where d.site_id = slot.site_id and d.status = 'pending'
                 and (d.next_attempt_at, d.id) > (slot.after_time, slot.after_id)
@@ -103,19 +107,15 @@ with slot as (
     -- It is written into the delivery, and is as the lock finds it: where a fan-out is at work, the next claim takes it.
     select r.id from due r join user_sync_delivery d on d.id = r.id
     where r.fits and r.tells
-        and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status) is not distinct from r.seen
+        and row(d.wanted_action, d.wanted_version, d.wanted_generation, d.attempted_version, d.status)
+            is not distinct from row(r.wanted_action, r.wanted_version, r.wanted_generation, r.attempted_version, 'pending')
     for no key update of d skip locked
 ), stale as materialized (
     -- A site's roles, or a user, changed, and the fan-out has not caught up. Where it is just at it, it need not be done once more.
     select r.user_id from due r join user_sync_delivery d on d.id = r.id where not r.fits for no key update of d skip locked
-), taken as materialized (
-    select r.*,
-        -- As unique as the salt, at a fifth of the cost of a random one.
-        md5(%(salt)s || r.id)::uuid as token,
-        -- A probe is the hub's own doing, whoever it was that changed the user.
-        case when r.probe then 'probe' when r.tries = 0 then r.cause else 'retry' end as why,
-        case when r.probe then '' else r.actor end as who
-    from due r where r.fits and (not r.tells or r.id in (select t.id from told t))
+), taken as not materialized (
+    -- Read where it is needed: to write these wide rows down once more takes longer than to ask of them twice what is taken.
+    select r.* from due r where r.fits and (not r.tells or r.id in (select t.id from told t))
 ), written as (
     update user_sync_delivery d set attempted_action = t.action, attempted_version = t.next_version,
         attempted_generation = t.wanted_generation, attempted_epoch = t.epoch, attempted_email = t.next_email

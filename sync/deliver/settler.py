@@ -199,6 +199,6 @@ class Settler:
                 self._wanted.wait()
             else:
                 given_back = any(result is None for _, result in group.done)
-                group.left = uncertain or given_back or any(status == "pending" for status in statuses.values())
+                group.left = uncertain or given_back or "pending" in statuses.values()
                 self._put(group)
                 return

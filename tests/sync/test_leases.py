@@ -83,6 +83,16 @@ def test_users_who_travel_together_share_a_lease_and_nothing_is_written_into_wha
     assert len(attempts()) == 3, "an attempt gets into the log when it is over"
 
 
+def test_the_lease_of_a_large_batch_is_kept_as_it_is_for_the_seconds_that_it_lives(hrms: ScriptedSite) -> None:
+    ConnectedSite.objects.update(batch_size=500)
+    make(500)
+    assert len(claimed()) == 500
+    arrays = ("delivery_ids", "tokens", "versions", "generations", "causes", "actors", "run_ids")
+    with connection.cursor() as cursor:
+        cursor.execute(f"select {', '.join(f'pg_column_compression({name})' for name in arrays)} from user_sync_lease")
+        assert cursor.fetchall() == [(None,) * len(arrays)]
+
+
 def test_the_first_attempt_ever_is_known_before_it_is_sent(hrms: ScriptedSite) -> None:
     make(3)
     claims = claimed()

@@ -24,9 +24,15 @@ ADA = Message(
 )
 
 
+def body(message: Message) -> dict[str, Any]:
+    """What the site reads."""
+    content: dict[str, Any] = json.loads(message.encoded)
+    return content
+
+
 class TestBody:
     def test_it_is_flat_and_has_what_the_protocol_names(self) -> None:
-        assert payloads.body(ADA) == {
+        assert body(ADA) == {
             "id": "user_123",
             "email": "ada@example.com",
             "full_name": "Ada Lovelace",
@@ -38,24 +44,24 @@ class TestBody:
         }
 
     def test_the_previous_email_is_told_when_the_site_knows_another_one(self) -> None:
-        assert payloads.body(replace(ADA, previous_email="old@example.com"))["previous_email"] == "old@example.com"
+        assert body(replace(ADA, previous_email="old@example.com"))["previous_email"] == "old@example.com"
 
     @pytest.mark.parametrize("nothing", [None, ""])
     def test_otherwise_the_key_is_not_there(self, nothing: str | None) -> None:
-        assert "previous_email" not in payloads.body(replace(ADA, previous_email=nothing))
+        assert "previous_email" not in body(replace(ADA, previous_email=nothing))
 
     def test_the_removal_of_a_user_whose_row_is_gone_has_no_date(self) -> None:
-        assert payloads.body(replace(ADA, action="delete", is_active=False, updated_at=None))["updated_at"] is None
+        assert body(replace(ADA, action="delete", is_active=False, updated_at=None))["updated_at"] is None
 
     def test_a_date_keeps_its_offset(self) -> None:
         moment = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=2)))
-        assert payloads.body(replace(ADA, updated_at=moment))["updated_at"] == "2026-01-31T09:30:00+02:00"
+        assert body(replace(ADA, updated_at=moment))["updated_at"] == "2026-01-31T09:30:00+02:00"
 
 
 class TestEncode:
     def test_it_is_compact_utf_8_that_reads_back_the_same(self) -> None:
         message = replace(ADA, full_name='Zoë "Z" \\ 李 \U0001f600\n\t')
-        assert json.loads(message.encoded) == payloads.body(message)
+        assert body(message) == body(ADA) | {"full_name": message.full_name}
         assert "Zoë".encode() in message.encoded
         assert b'": ' not in message.encoded
         assert b', "' not in message.encoded
