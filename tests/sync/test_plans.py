@@ -131,6 +131,16 @@ class TestDue:
         assert read_whole(explain(EXPIRED, {"leases": None, "limit": 20})) == set()
 
 
+def test_no_index_that_a_settle_adds_to_looks_for_entries_alike() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select relname from pg_class where relkind = 'i' and relname like 'user_sync_delivery%'"
+            " and not coalesce(reloptions @> '{deduplicate_items=off}', false)"
+        )
+        left = {name for (name,) in cursor.fetchall()}
+    assert left == {"user_sync_delivery_failed", "user_sync_delivery_run"}, "of these there are few entries"
+
+
 class TestFanOut:
     def test_changes_are_taken_and_written_down_by_index(self) -> None:
         plan = explain(
