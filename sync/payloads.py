@@ -60,4 +60,4 @@ def encode(message: Message) -> bytes:
 def digest(message: Message) -> str:
     """A fingerprint of the attributes a site holds, for comparing later; the version is not part of it."""
     attributes = f"{message.email}\x1f{message.full_name}\x1f{message.role}\x1f{message.is_active}\x1f{message.action}"
-    return hashlib.sha256(attributes.encode()).hexdigest()[:32]
+    return hashlib.sha256(attributes.encode()).digest()[:16].hex()

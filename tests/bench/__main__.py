@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
                 except (RuntimeError, TimeoutError) as error:
                     say(f"  {error}")
                     rows.append(Row(f"{name}: {part.__name__.strip('_').replace('_', ' ')}", f"not done: {str(error)[:80]}", "done", False))
-    say(f"\n{render(rows)}\n\n{time.monotonic() - started:.0f} s in all.")
+    say(f"\n{render(rows)}\n\n{time.monotonic() - started:.0f} s in all, by Python {sys.version.split()[0]} of {sys.base_prefix}.")
     return 0 if all(row.met is not False for row in rows) else 1
 
 

@@ -91,10 +91,14 @@ def _accepted(message: Message, answer: dict[str, Any], text: bytes | None = Non
     remote_id = answer.get("remote_id")
     return Verdict(
         Outcome.DELIVERED,
-        remote_id=str(remote_id) if isinstance(remote_id, str | int) and not isinstance(remote_id, bool) else None,
+        remote_id=None if remote_id is None else _remote_id(remote_id),
         names_user=answer.get("id") == message.user_id,
         answer=text,
     )
+
+
+def _remote_id(given: Any) -> str | None:
+    return str(given) if isinstance(given, str | int) and not isinstance(given, bool) else None
 
 
 def _members(messages: Sequence[Message], answer: dict[str, Any]) -> list[Verdict]:
