@@ -11,7 +11,7 @@ from psycopg.pq import Format
 _FAST_MOMENTS: Any = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 # The plan is made once, perhaps while the tables are empty, and must serve when they are large: rows are looked up one by one, by index.
-_PLANS = "select " + ", ".join(
+PLANS = "select " + ", ".join(
     f"set_config('{name}', '{value}', true)"
     for name, value in (
         ("plan_cache_mode", "force_generic_plan"),
@@ -31,7 +31,7 @@ def fetch(query: str, parameters: dict[str, Any], *, keep_plan: bool) -> list[tu
         # Django's own loader for moments in time is in Python: ten times as slow, for two of them a claim.
         cursor.adapters.register_loader("timestamptz", _FAST_MOMENTS)
         if keep_plan:
-            cursor.execute(_PLANS)
+            cursor.execute(PLANS)
         cursor.execute(query, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
