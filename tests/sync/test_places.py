@@ -57,7 +57,7 @@ def test_a_claim_goes_on_after_the_place_that_the_one_before_it_reached(hrms: Sc
 
 def test_what_lies_before_the_place_is_not_looked_at_once_more(hrms: ScriptedSite) -> None:
     (site,) = ConnectedSite.objects.all()
-    sql("analyze user_sync_delivery")  # autovacuum may do so at any time; the worker's plan does not depend on it
+    sql("analyze user_sync_delivery")  # as another test, or autovacuum, may: no plan of the worker depends on it
     place = take(8).places[site.pk]
     assert (looked_at(None), looked_at(place)) == (10, 2)
 
