@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -21,13 +20,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from tests.ports import free_port
+
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "examples"
 START_WITHIN = 20.0  # seconds
 STOP_WITHIN = 5.0
-
-_random = random.SystemRandom()  # a test that seeds `random` must not make two test processes choose the same ports
-_given: set[int] = set()
 
 
 class ReceiverProcess:
@@ -220,24 +218,3 @@ def node() -> str:
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     assert int(version.lstrip("v").split(".")[0]) >= 18, f"{path} is {version}. {remedy}"
     return path
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, below those the system gives to outgoing connections.
-
-    Within that range, a sender that retries against a stopped site could be given the very port it connects to, and
-    then talk to itself; or any connection could take the port before the site is started again.
-    """
-    for _ in range(200):
-        port = _random.randint(10_000, 32_000)
-        if port in _given:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ReceiverProcess.host, port))
-            except OSError:
-                continue
-            _given.add(port)
-            return port
-    raise AssertionError("200 ports of 127.0.0.1 were tried and none was free")

@@ -19,6 +19,7 @@ from tests.bench.database import Database
 from tests.bench.table import Row, at_most, say
 from tests.bench.worker import until
 from tests.e2e.pages import PAGES
+from tests.ports import free_port
 
 USERS, SITES = 100_000, 100
 ATTEMPTS = 1_000_000
@@ -115,7 +116,7 @@ def _fill(db: Database) -> dict[str, int]:
 @contextlib.contextmanager
 def _hub() -> Iterator[str]:
     """gunicorn, as in production; yields its address."""
-    (port,) = servers.free_ports(1)
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="ssodash-bench-") as folder:
         environment = {**os.environ, "PORT": str(port), "WEB_WORKERS": "1", "STATIC_ROOT": f"{folder}/static"}
         subprocess.run(

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ssodash.leash import die_with_parent
+from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 NGINX = """
@@ -50,7 +51,7 @@ def nginx(count: int) -> Iterator[list[str]]:
     program = _program("nginx")
     assert program
     with tempfile.TemporaryDirectory(prefix="ssodash-bench-") as folder:
-        ports = free_ports(count)
+        ports = [free_port() for _ in range(count)]
         listens = " ".join(f"listen 127.0.0.1:{port} backlog=1024;" for port in ports)
         conf = Path(folder) / "nginx.conf"
         conf.write_text(NGINX.format(folder=folder, listens=listens))
@@ -80,13 +81,6 @@ def wrk(url: str, *, connections: int, seconds: int = 3) -> float:
     found = re.search(r"Requests/sec: +([0-9.]+)", said)
     assert found, said
     return float(found[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _wait_for(port: int) -> None:

@@ -24,8 +24,9 @@ from sites.models import ConnectedSite, issue_signing_secret
 from tests.conftest import EMPTY, eventually_true
 from tests.e2e.browser import browser
 from tests.gallery import LOGIN, Gallery
+from tests.ports import free_port
 from tests.processes import PROJECT, HubProcess, worker
-from tests.receivers import SampleSiteProcess, free_port
+from tests.receivers import SampleSiteProcess
 
 PATIENCE = 15_000
 """Milliseconds that a page gets to show what is expected of it."""

@@ -36,8 +36,9 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ssodash-static-") as static:
         os.environ["STATIC_ROOT"] = f"{static}/root"
+        from tests.ports import free_ports
         from tests.ssodash.conftest import open_folder
-        from tests.ssodash.running import Hub, free_ports
+        from tests.ssodash.running import Hub
 
         with open_folder() as var, Hub(var, "--demo", DEMO_SITES_PORT=str(free_ports(4))) as hub, browser(chromium) as running:
             context = running.new_context(viewport=SIZE, color_scheme="light")

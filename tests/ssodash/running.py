@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import requests
 from ssodash.embedded import processes
 from ssodash.embedded.home import Home
 from tests.conftest import PROJECT, eventually_true
+from tests.ports import free_port
 
 START_SECONDS = 120  # a first start on a busy machine makes a database and migrates it
 UNSET = {"DATABASE_URL", "SECRET_KEY", "EMBEDDED_PORT", "STATIC_ROOT", "DEBUG", "HOST", "PYTEST_CURRENT_TEST"}
@@ -28,7 +28,7 @@ class Hub:
         self.arguments = arguments
         # The pages' files that the test run's other hubs collected: collecting them takes longer than all the rest.
         static = Path(os.environ["STATIC_ROOT"]).with_name(f"collected-{os.environ.get('PYTEST_XDIST_WORKER', 'here')}")
-        self.settings = {"PORT": str(free_ports(1)), "VAR_DIR": str(var), "STATIC_ROOT": str(static), **settings}
+        self.settings = {"PORT": str(free_port()), "VAR_DIR": str(var), "STATIC_ROOT": str(static), **settings}
         self.printed: list[str] = []
 
     @property
@@ -145,23 +145,3 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if all(_is_free(first + step) for step in range(count)):
-            return first
-    raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -1,6 +1,5 @@
 """Whatever goes wrong below /api/ is answered as `{"error": "…"}` with the right status."""
 
-import socket
 from typing import Any
 
 import pytest
@@ -20,14 +19,11 @@ class NotToBeRead:
 
 
 @pytest.fixture
-def no_database() -> Any:
+def no_database(free_port: int) -> Any:
     """The database does not answer until the test is over."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        nobody = probe.getsockname()[1]
     usual = connection.settings_dict["PORT"]
     connection.close()
-    connection.settings_dict["PORT"] = nobody
+    connection.settings_dict["PORT"] = free_port
     yield
     connection.close()
     connection.settings_dict["PORT"] = usual

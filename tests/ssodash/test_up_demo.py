@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from tests.conftest import PROJECT, eventually_true
-from tests.ssodash.running import UNSET, Hub, free_ports
+from tests.ports import free_ports
+from tests.ssodash.running import UNSET, Hub
 
 TITLES = ("HRMS", "CMS", "Sales", "Garage")
 
@@ -43,7 +44,7 @@ def test_it_prints_where_the_sample_sites_are(demo: Hub) -> None:
 
 def test_the_sample_users_reach_all_four_sites_by_themselves(demo: Hub) -> None:
     for address in sites(demo):
-        eventually_true(lambda address=address: "ada.lovelace@example.com" in _page(address), 30)
+        eventually_true(lambda address=address: "ada.lovelace@example.com" in _page(address), 30, message=demo.text)
 
 
 def test_no_sample_site_was_asked_before_it_listened(demo: Hub) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually_true
-from tests.ssodash.running import Hub, free_ports
+from tests.ports import free_ports
+from tests.ssodash.running import Hub
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sync.transport import MAX_RESPONSE_BYTES, FailureKind, HttpFailure, HttpRequest, HttpResponse
-from tests.receivers import free_port
+from tests.ports import free_port
 from tests.sync.hinges import BROKEN, CUT_SHORT, HINGES, TOLERANCE, Send, failure, kind_of, post
 from tests.sync.raw_server import RawServer, answering, ok, pouring, resetting, saying
 

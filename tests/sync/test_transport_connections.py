@@ -15,7 +15,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from sync.transport import FailureKind, HttpResponse, direct, exchange, watchdog
 from sync.transport.multi import MultiTransport
-from tests.receivers import free_port
+from tests.ports import free_port
 from tests.sync.hinges import BROKEN, HINGES, TOLERANCE, Send, failure, kind_of, post
 from tests.sync.raw_server import CERTIFICATE, RawServer, Visit, answering, dripping, hanging, ok, resetting, saying
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from ssodash.leash import die_with_parent
 from tests.conftest import eventually_true
+from tests.ports import free_port
 from tests.processes import PROJECT
 
 WORKER = ("manage.py", "sync_worker")
@@ -36,7 +36,7 @@ class Program:
         if "DATABASE_URL" in environment:
             self._environment["DATABASE_URL"] = _named(environment["DATABASE_URL"], self.name)
         if kind == "web":
-            self.port = _free_port()
+            self.port = free_port()
             self._environment |= {"PORT": str(self.port), "WEB_WORKERS": "1", "WEB_THREADS": "4", "WEB_GRACE_SECONDS": "5"}
         self._started_at = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -145,10 +145,3 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def _named(url: str, name: str) -> str:
     """The address, with the program's name where a trigger can read it: `current_setting('chaos.program')`."""
     return f"{url}{'&' if '?' in url else '?'}options=-c%20chaos.program%3D{name}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
